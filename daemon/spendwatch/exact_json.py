@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime, tzinfo
 from decimal import Decimal
-from operator import attrgetter
 from typing import TYPE_CHECKING, NoReturn
 
 from spendwatch.domain.errors import InvalidAmountError, printable
@@ -66,10 +65,13 @@ def exact_amount(value: object) -> Decimal:
 
 
 def json_fields(source: object, /, *names: str, zone: tzinfo | None = None, **renamed: str) -> dict[str, object]:
-    """Return attributes as JSON values, in this order; `renamed`: the key, and the attribute (`a.b`: of an attribute)."""
+    """Return attributes as JSON values, in this order; `renamed`: a key, and its attribute (`a.b`: of one that may be None)."""
     found = {name: json_value(getattr(source, name), zone) for name in names}
     for key, path in renamed.items():
-        found[key] = json_value(attrgetter(path)(source), zone)
+        value = source
+        for name in path.split("."):
+            value = getattr(value, name) if value is not None else None
+        found[key] = json_value(value, zone)
     return found
 
 
@@ -105,11 +107,11 @@ def period_json(label: str) -> dict[str, object]:
     return {"month": month, "period": label or None, "period_kind": kind}
 
 
-def cause_json(cause: Cause, amount: str, text: Callable[[str], str] = str) -> dict[str, object]:
+def cause_json(cause: Cause, amount: str) -> dict[str, object]:
     """Return what some of the spend went to, its amount under that key, and each value that bills name by its dimension."""
-    named = {part.dimension.value: text(part.value) for part in cause.parts}
-    named |= {f"{part.dimension.value}_name": text(part.name) for part in cause.parts if part.name}
-    label = " / ".join(text(part.short) for part in cause.parts) or cause.category or ""
+    named = {part.dimension.value: part.value for part in cause.parts}
+    named |= {f"{part.dimension.value}_name": part.name for part in cause.parts if part.name}
+    label = " / ".join(part.short for part in cause.parts) or cause.category or ""
     return {
         "label": label,
         **named,

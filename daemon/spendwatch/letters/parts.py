@@ -173,5 +173,6 @@ class Letter:
 
 def clean(text: str, limit: int = 400) -> str:
     """Return hostile text on one line without control, invisible and bidirectional characters, cut at `limit`."""
-    shown = " ".join("".join(char for char in text if char.isprintable() or char.isspace()).split())
+    is_clean = text.isprintable() and "  " not in text and text == text.strip()
+    shown = text if is_clean else " ".join("".join(char for char in text if char.isprintable() or char.isspace()).split())
     return shown if len(shown) <= limit else f"{shown[: limit - 1]}…"
