@@ -195,7 +195,7 @@ async def test_no_secret_is_told_whatever_goes_wrong(kind: str) -> None:
         assert TOKEN not in told
         assert SECRET not in told
     opened = channel(kind)
-    assert TOKEN not in f"{opened!r}{opened._chat!r}{opened._chat}"
+    assert TOKEN not in f"{opened!r}{opened._config!r}{opened._config}"
     assert TOKEN not in repr(opened._request(delivery(SAMPLES["stale"], "", b"{}"), b"{}", SAMPLES["stale"].since))
 
 
@@ -349,7 +349,7 @@ async def test_the_rate_of_the_robot_is_kept_and_shared_by_its_address(
 
     per_second, per_minute = pace
     with Robot(SERVICES[kind]) as robot:
-        address = channel(kind, robot.url(""))._chat.address
+        address = channel(kind, robot.url(""))._config.address
         limiter = RateLimiter(lambda: now[0], sleep, per_second=per_second, per_minute=per_minute)
         monkeypatch.setitem(http_channel._paces, (address, per_second, per_minute), limiter)
         for _ in range(20):
@@ -366,8 +366,8 @@ async def test_the_rate_of_the_robot_is_kept_and_shared_by_its_address(
 
 @EACH
 def test_many_messages_in_one_round_come_as_one_unless_more_are_wanted(kind: str) -> None:
-    assert channel(kind)._chat.route(ZONE).max_messages == 2
-    assert channel(kind, max_messages="unlimited")._chat.route(ZONE).max_messages is None
+    assert channel(kind)._config.route(ZONE).max_messages == 2
+    assert channel(kind, max_messages="unlimited")._config.route(ZONE).max_messages is None
 
 
 # --- hostile names

@@ -37,8 +37,9 @@ from servers_http import HttpSink, Reply, Request, ThreadedServer
 from spendwatch import logs
 from spendwatch.addresses import LOOPBACK
 from spendwatch.bills.cells import guarded
+from spendwatch.channels.channel import Channel
 from spendwatch.channels.config import ChannelConfig, ChatSettings
-from spendwatch.channels.opening import AnyChannel, open_channel
+from spendwatch.channels.opening import open_channel
 from spendwatch.cli.screen import clean as cleaned_for_a_screen
 from spendwatch.connection import Auth
 from spendwatch.domain.alert import Acknowledgement, AlertId
@@ -224,7 +225,7 @@ def settings_of(kind: str, url: str, folder: Path) -> dict[str, object]:
     return found
 
 
-def opened(kind: str, url: str, folder: Path) -> AnyChannel:
+def opened(kind: str, url: str, folder: Path) -> Channel[Any]:
     """Return the channel of that type."""
     config: Any = KINDS[kind].model_validate(settings_of(kind, url, folder))
     clients = partial(Outgoing, LOOPBACK)
@@ -427,7 +428,7 @@ class ParrotOfMail(ThreadedServer):
                     break
 
 
-def failures_of(channel: AnyChannel, said: list[str]) -> int:
+def failures_of(channel: Channel[Any], said: list[str]) -> int:
     """Send over the channel again and again; keep everything that is said of it."""
     failed = 0
     for _ in Parrot.statuses:

@@ -11,6 +11,7 @@ from uuid import uuid4
 from spendwatch.channels.email import EmailChannel
 from spendwatch.channels.http_channel import HttpChannel
 from spendwatch.channels.webhook import WebhookChannel
+from spendwatch.channels.webhook_settings import WebhookConfig
 from spendwatch.domain.notification import Delivery, Loudness, NotificationId
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.review import Verdict
@@ -51,7 +52,7 @@ def send_under_random_ids() -> None:
         body = delivery.rendered or self.render(delivery.notification, delivery.target)
         return await mail(self, replace(delivery, rendered=re.sub(rb"(?m)^Message-ID: <[^@]+@", _random_message_id(), body)))
 
-    async def post_randomly(self: HttpChannel, delivery: Delivery) -> str:
+    async def post_randomly(self: HttpChannel[WebhookConfig], delivery: Delivery) -> str:
         number = NotificationId(uuid4().hex)
         return await post(self, replace(delivery, notification=replace(delivery.notification, id=number)))
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta
 
 from spendwatch.channels.http_channel import Post
 from spendwatch.channels.program_settings import AlertmanagerConfig
 from spendwatch.channels.programs import ProgramChannel, alert_name, is_over
 from spendwatch.domain.notification import Delivery, Notification
-from spendwatch.domain.period import Clock
-from spendwatch.request import HttpPoster
 
 _GOOD_FOR = timedelta(minutes=5)
 """An alert that is not posted again for so long is over: nobody tells it so if we are gone."""
@@ -22,19 +20,13 @@ class AlertmanagerChannel(ProgramChannel[AlertmanagerConfig]):
 
     repeats = True
 
-    def __init__(self, config: AlertmanagerConfig, name: str, client: HttpPoster, *, zone: tzinfo, clock: Clock) -> None:
-        """Take its settings and what is needed to reach it."""
-        super().__init__(config, name, client, zone=zone, clock=clock)
-        self._url = f"{config.url.rstrip('/')}/api/v2/alerts"
-        self._labels = config.labels
-
     def _document(self, told: Sequence[Notification]) -> object:
         return list(map(self._alert, told))
 
     def _alert(self, one: Notification) -> dict[str, object]:
         details = dict(self._details(one))
         # Labels are the alert's identity: nothing may be among them that changes while it fires.
-        labels = dict(self._labels) | {name: details[name] for name in ("account", "scope") if name in details}
+        labels = dict(self._config.labels) | {name: details[name] for name in ("account", "scope") if name in details}
         labels |= {"alertname": alert_name(one), "alert_id": one.alert, "severity": one.severity.value}
         alert: dict[str, object] = {
             "labels": labels,
@@ -46,4 +38,6 @@ class AlertmanagerChannel(ProgramChannel[AlertmanagerConfig]):
     def _request(self, delivery: Delivery, body: bytes, now: datetime) -> Post:  # noqa: ARG002 -- it knows no ids of messages
         ends = (now + _GOOD_FOR).astimezone(UTC).isoformat()
         alerts = [{"endsAt": ends, **alert} for alert in json.loads(body)]
-        return Post(self._url, {"content-type": "application/json"}, json.dumps(alerts).encode())
+        return Post(
+            f"{self._config.url.rstrip('/')}/api/v2/alerts", {"content-type": "application/json"}, json.dumps(alerts).encode()
+        )

@@ -4,37 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
-from datetime import tzinfo
 
 from spendwatch.aside import aside
 from spendwatch.channels.apprise_settings import AppriseConfig
+from spendwatch.channels.channel import Channel
 from spendwatch.domain.errors import TemporaryDeliveryError
 from spendwatch.domain.notification import Delivery, Notification
-from spendwatch.letters.own_words import wording_of
 
 _LOOKALIKES = str.maketrans("<>@*`", "＜＞＠＊｀")
 """Nobody knows which marks its services read: what stands in bills is to mention nobody and change nothing."""
 
 
-class AppriseChannel:
+class AppriseChannel(Channel[AppriseConfig]):
     """One service of those that apprise knows."""
-
-    def __init__(self, config: AppriseConfig, name: str, *, zone: tzinfo) -> None:
-        """Take the service's settings."""
-        self.name = name
-        self._config = config
-        self._wording = wording_of(config, zone)
-
-    @property
-    def targets(self) -> Sequence[str]:
-        """The service itself."""
-        return ("",)
-
-    @property
-    def at_once(self) -> int:
-        """How many copies it carries at a time."""
-        return 1
 
     def render(self, notification: Notification, target: str) -> bytes:  # noqa: ARG002 -- a service is one receiver
         """Return subject and text."""
@@ -43,7 +25,7 @@ class AppriseChannel:
 
     async def send(self, delivery: Delivery) -> str:
         """Hand it over in a thread, and raise an error if apprise reports a failure."""
-        body = delivery.rendered if delivery.rendered is not None else self.render(delivery.notification, delivery.target)
+        body = self._rendered(delivery)
         try:
             async with asyncio.timeout(self._config.timeout.total_seconds()):
                 is_taken = await aside(lambda: self._notify(body.decode()))

@@ -11,19 +11,17 @@ import re
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta, tzinfo
-from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, TypeAlias, TypeVar
 
 from spendwatch.channels.chat_settings import ChatSettings, SignedSettings
 from spendwatch.channels.http_channel import HttpChannel, Post, shared_pace
 from spendwatch.domain.errors import DeliveryError, PermanentDeliveryError, TemporaryDeliveryError
 from spendwatch.domain.notification import Delivery, Notification
-from spendwatch.domain.period import Clock
 from spendwatch.letters.blocks import Block, Kind, blocks_of, fitted
-from spendwatch.letters.own_words import wording_of
 from spendwatch.letters.parts import Letter
 from spendwatch.pacing import RateLimiter, asked_pause
-from spendwatch.request import HttpAnswer, HttpPoster
+from spendwatch.request import HttpAnswer
 
 Body: TypeAlias = dict[str, Any]
 _Config = TypeVar("_Config", bound=ChatSettings)
@@ -98,24 +96,18 @@ _USUAL = (
 """What a status says where the service has no words of its own for it."""
 
 
-class ServiceChannel(HttpChannel, Generic[_Config]):
+class ServiceChannel(HttpChannel[_Config]):
     """A service with a pace of its own, and with codes for what it refuses."""
 
     service: ClassVar[str]
     troubles: ClassVar[Sequence[Trouble]]
-
-    def __init__(self, config: _Config, name: str, client: HttpPoster, *, zone: tzinfo, clock: Clock) -> None:
-        """Take the settings and what is needed to reach the service."""
-        super().__init__(name, client, config, clock=clock)
-        self._chat = config
-        self._wording = wording_of(config, zone)
 
     @abstractmethod
     def _verdict(self, answer: HttpAnswer) -> str | None:
         """Return code and words of a refusal; empty leaves it to the status; None: no answer of this service."""
 
     def _pace(self) -> RateLimiter:
-        return shared_pace(self._chat.address, per_second=self._chat.per_second, per_minute=self._chat.per_minute)
+        return shared_pace(self._config.address, per_second=self._config.per_second, per_minute=self._config.per_minute)
 
     def _asked(self, answer: HttpAnswer) -> timedelta | None:
         """Return the pause that the answer asks for, in a header or in its body."""
@@ -154,8 +146,8 @@ class ChatChannel(ServiceChannel[_Config]):
     def render(self, notification: Notification, target: str) -> bytes:  # noqa: ARG002 -- a group is one receiver
         """Return the message as JSON: as much as the service takes."""
         letter = self._wording.letter(notification)
-        if isinstance(self._chat, SignedSettings) and self._chat.keyword not in letter.subject:
-            letter = replace(letter, subject=f"{letter.subject} · {self._chat.keyword}")
+        if isinstance(self._config, SignedSettings) and self._config.keyword not in letter.subject:
+            letter = replace(letter, subject=f"{letter.subject} · {self._config.keyword}")
         body = fitted(blocks_of(letter), lambda blocks: self._body(letter, [*map(self.dialect.text, blocks)]), self._fits)
         return as_json(body)
 
@@ -165,7 +157,7 @@ class ChatChannel(ServiceChannel[_Config]):
 
     def _request(self, delivery: Delivery, body: bytes, now: datetime) -> Post:
         del delivery, now
-        return Post(self._chat.address, JSON, body)
+        return Post(self._config.address, JSON, body)
 
     def _fits(self, body: Body) -> bool:
         return self._size(body) <= self.most

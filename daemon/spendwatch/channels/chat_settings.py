@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal, Self, TypeAlias
 from pydantic import Field, SecretStr, model_validator
 
 from spendwatch.channels.route_settings import Routed
-from spendwatch.connection import Connection
+from spendwatch.connection import Connection, text_of
 from spendwatch.fields import PositiveDuration
 from spendwatch.letters.language import Language
 
@@ -56,7 +56,7 @@ class RobotSettings(ChatSettings):
     @property
     def address(self) -> str:
         """Where messages go."""
-        return self.url.get_secret_value().strip() if self.url else ""
+        return text_of(self.url).strip()
 
 
 class SignedSettings(RobotSettings):
@@ -74,7 +74,7 @@ class SignedSettings(RobotSettings):
     @property
     def key(self) -> str:
         """What signs; empty where nothing does."""
-        return self.secret.get_secret_value().strip() if self.secret else ""
+        return text_of(self.secret).strip()
 
 
 class DingTalkConfig(SignedSettings):
@@ -143,8 +143,7 @@ class TelegramConfig(ChatSettings):
     @property
     def address(self) -> str:
         """Where messages go."""
-        token = self.token.get_secret_value().strip() if self.token else ""
-        return f"{self.server.rstrip('/')}/bot{token}/sendMessage"
+        return f"{self.server.rstrip('/')}/bot{text_of(self.token).strip()}/sendMessage"
 
 
 ChatConfig: TypeAlias = DingTalkConfig | FeishuConfig | WeComConfig | SlackConfig | TeamsConfig | DiscordConfig | TelegramConfig

@@ -6,44 +6,31 @@ import asyncio
 import io
 import os
 import sys
-from collections.abc import Sequence
 from datetime import tzinfo
 from typing import TextIO
 
 from spendwatch.aside import aside
+from spendwatch.channels.channel import Channel
 from spendwatch.channels.console_settings import Colour, ConsoleConfig
 from spendwatch.domain.alert import AlertState
 from spendwatch.domain.errors import TemporaryDeliveryError
 from spendwatch.domain.notification import Delivery, DeliveryId, Notification, Reason
 from spendwatch.domain.policy import Severity
-from spendwatch.letters.own_words import wording_of
 
 _PATIENCE = 5.0
 """Seconds for the reader to accept a block."""
 
 
-class ConsoleChannel:
+class ConsoleChannel(Channel[ConsoleConfig]):
     """Writes each notification as a short block to a stream."""
 
     def __init__(self, config: ConsoleConfig, name: str, *, zone: tzinfo, stream: TextIO | None = None) -> None:
         """Write to `stream`, else to standard output."""
-        self.name = name
-        self._config = config
+        super().__init__(config, name, zone=zone)
         self._stream = stream or sys.stdout
-        self._wording = wording_of(config, zone)
         self._turn = asyncio.Lock()
         self._last: tuple[DeliveryId, asyncio.Task[None]] | None = None
         """The block that is being written: it waits as long as nothing reads it."""
-
-    @property
-    def targets(self) -> Sequence[str]:
-        """The reader of the screen."""
-        return ("",)
-
-    @property
-    def at_once(self) -> int:
-        """How many copies it carries at a time."""
-        return 1
 
     def render(self, notification: Notification, target: str) -> bytes:  # noqa: ARG002 -- there is one screen
         """Return the block as plain text."""
@@ -51,8 +38,7 @@ class ConsoleChannel:
 
     async def send(self, delivery: Delivery) -> None:
         """Write the block, painted where that is wanted."""
-        block = delivery.rendered if delivery.rendered is not None else self.render(delivery.notification, delivery.target)
-        text = block.decode()
+        text = self._rendered(delivery).decode()
         shown = _painted(text, delivery.notification) if self._paints() else f"{text}\n"
         writing: asyncio.Task[None] | None = None
         try:

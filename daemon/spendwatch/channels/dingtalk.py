@@ -47,19 +47,19 @@ class DingTalkChannel(ChatChannel[DingTalkConfig]):
 
     def _body(self, letter: Letter, texts: Sequence[str]) -> Body:
         head = f'### <font color="{COLOURS[letter.tone]}">{texts[0]}</font>'
-        people = self._chat.at if letter.tone == "critical" else ()
+        people = self._config.at if letter.tone == "critical" else ()
         mobiles = [one for one in people if one.lstrip("+").replace("-", "").isdigit()]
         at = {"atMobiles": mobiles, "atUserIds": [one for one in people if one not in mobiles]}
         mentions = [" ".join(f"@{one}" for one in people)] if people else []
         return {
             "msgtype": "markdown",
             "markdown": {"title": letter.subject, "text": "\n\n".join((head, *texts[1:], *mentions))},
-            "at": {**at, "isAtAll": letter.tone == "critical" and self._chat.at_all},
+            "at": {**at, "isAtAll": letter.tone == "critical" and self._config.at_all},
         }
 
     def _request(self, delivery: Delivery, body: bytes, now: datetime) -> Post:  # noqa: ARG002 -- the robot takes no id
-        url = self._chat.address
-        if secret := self._chat.key:
+        url = self._config.address
+        if secret := self._config.key:
             moment = str(int(now.timestamp() * 1000))
             signed = quote_plus(sign(secret, f"{moment}\n{secret}"))
             url += f"{'&' if '?' in url else '?'}timestamp={moment}&sign={signed}"

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 
 from spendwatch.addresses import Network
 from spendwatch.aside import LookUps, Resolver
+from spendwatch.channels.channel import Channel
 from spendwatch.channels.email_settings import EmailConfig, parse_sender
 from spendwatch.channels.oauth2 import AccessTokens
 from spendwatch.domain.alert import OF_PORTIONS, AlertState, Rule
 from spendwatch.domain.notification import Delivery, Notification
 from spendwatch.domain.policy import Severity
 from spendwatch.letters.language import Language
-from spendwatch.letters.own_words import wording_of
 from spendwatch.letters.parts import clean
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ _SUBJECT = HeaderRegistry()["Subject"]
 _ONE_THREAD = OF_PORTIONS | {Rule.THRESHOLD_REACHED, Rule.FORECAST, Rule.CORRECTED, Rule.FOREIGN_CURRENCY}
 
 
-class EmailChannel:
+class EmailChannel(Channel[EmailConfig]):
     """People who are reached through one relay."""
 
     def __init__(
@@ -53,14 +53,11 @@ class EmailChannel:
         tokens: AccessTokens | None = None,
     ) -> None:
         """Take the settings; `allow_networks` may be reached without encryption if they say so."""
-        self.name = name
-        self._config = config
+        super().__init__(config, name, zone=zone)
         self._allow = allow_networks
         self._look_ups = LookUps(resolver)
         self._tokens = tokens
         self._sender = parse_sender(config.from_)
-        self._wording = wording_of(config, zone)
-        self._zone = zone
 
     @property
     def targets(self) -> Sequence[str]:
@@ -109,7 +106,7 @@ class EmailChannel:
 
     async def send(self, delivery: Delivery) -> str:
         """Hand the mail over to the relay for one recipient."""
-        body = delivery.rendered if delivery.rendered is not None else self.render(delivery.notification, delivery.target)
+        body = self._rendered(delivery)
         mail = MAYBE_REPEATED + body if delivery.maybe_repeated else body
         return await self._relay.hand_over(mail, sender=self._sender.addr_spec, recipient=delivery.target)
 

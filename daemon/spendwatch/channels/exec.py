@@ -9,14 +9,12 @@ import signal
 import subprocess
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from datetime import tzinfo
 from typing import TypeAlias
 
+from spendwatch.channels.channel import Channel
 from spendwatch.channels.exec_settings import ExecConfig
 from spendwatch.domain.errors import PermanentDeliveryError, TemporaryDeliveryError
 from spendwatch.domain.notification import Delivery, Notification
-from spendwatch.letters.json_body import JsonBody
-from spendwatch.letters.own_words import wording_of
 
 _Process: TypeAlias = asyncio.SubprocessTransport
 _KEPT = ("PATH", "LANG", "TZ")
@@ -28,19 +26,8 @@ _LAST_WORDS = 1.0
 """Seconds in which what a command said must be there once it has ended: what it left behind may hold its output open."""
 
 
-class ExecChannel:
+class ExecChannel(Channel[ExecConfig]):
     """Runs one command for each notification."""
-
-    def __init__(self, config: ExecConfig, name: str, *, zone: tzinfo) -> None:
-        """Take the command's settings."""
-        self.name = name
-        self._config = config
-        self._body = JsonBody(zone, wording=wording_of(config, zone))
-
-    @property
-    def targets(self) -> Sequence[str]:
-        """The command itself."""
-        return ("",)
 
     @property
     def at_once(self) -> int:
@@ -49,11 +36,11 @@ class ExecChannel:
 
     def render(self, notification: Notification, target: str) -> bytes:  # noqa: ARG002 -- a command is one receiver
         """Return what the command reads."""
-        return self._body.rendered(notification)
+        return self._json.rendered(notification)
 
     async def send(self, delivery: Delivery) -> str:
         """Run the command once and return how it ended; raise an error unless that was with 0."""
-        body = delivery.rendered if delivery.rendered is not None else self.render(delivery.notification, delivery.target)
+        body = self._rendered(delivery)
         facts = environment(self.name, body, maybe_repeated=delivery.maybe_repeated)
         limit = self._config.timeout.total_seconds()
         try:

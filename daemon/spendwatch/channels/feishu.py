@@ -33,7 +33,7 @@ class FeishuChannel(ChatChannel[FeishuConfig]):
     )
 
     def _body(self, letter: Letter, texts: Sequence[str]) -> Body:
-        people = [*self._chat.at, *(["all"] if self._chat.at_all else [])] if letter.tone == "critical" else []
+        people = [*self._config.at, *(["all"] if self._config.at_all else [])] if letter.tone == "critical" else []
         mentions = [" ".join(f"<at id={one}></at>" for one in people)] if people else []
         head = {"title": {"tag": "plain_text", "content": letter.subject}, "template": _COLOURS[letter.tone]}
         elements = [{"tag": "markdown", "content": text} for text in (*texts[1:], *mentions)]
@@ -42,7 +42,7 @@ class FeishuChannel(ChatChannel[FeishuConfig]):
 
     def _request(self, delivery: Delivery, body: bytes, now: datetime) -> Post:
         moment = str(int(now.timestamp()))
-        if secret := self._chat.key:
+        if secret := self._config.key:
             # The reverse of DingTalk: what others sign is the key, and nothing is signed by it.
             body = as_json({"timestamp": moment, "sign": sign(f"{moment}\n{secret}", ""), **json.loads(body)})
         return super()._request(delivery, body, now)

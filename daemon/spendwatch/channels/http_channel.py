@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Protocol
+from datetime import datetime, timedelta, tzinfo
+from typing import Protocol, TypeVar
 
+from spendwatch.channels.channel import Channel
 from spendwatch.domain.errors import (
     DeliveryError,
     ForbiddenAddressError,
@@ -16,8 +17,9 @@ from spendwatch.domain.errors import (
     TemporaryDeliveryError,
     UnreachableError,
 )
-from spendwatch.domain.notification import Delivery, Notification
+from spendwatch.domain.notification import Delivery
 from spendwatch.domain.period import Clock
+from spendwatch.letters.own_words import Spoken
 from spendwatch.pacing import RateLimiter, asked_pause
 from spendwatch.request import HttpAnswer, HttpPoster
 
@@ -29,7 +31,7 @@ _paces: dict[tuple[str, int, int], RateLimiter] = {}
 """By receiver: channels that share one, and the same channel after a reload, share its rate."""
 
 
-class HttpSettings(Protocol):
+class HttpSettings(Spoken, Protocol):
     """What every channel over HTTP is told."""
 
     @property
@@ -41,6 +43,9 @@ class HttpSettings(Protocol):
         """How many requests are under way at a time."""
 
 
+HttpConfig = TypeVar("HttpConfig", bound=HttpSettings)
+
+
 @dataclass(frozen=True, slots=True)
 class Post:
     """One request, made anew for each attempt."""
@@ -50,29 +55,19 @@ class Post:
     content: bytes
 
 
-class HttpChannel(ABC):
+class HttpChannel(Channel[HttpConfig]):
     """A receiver that takes messages over HTTP. What it renders is stored; what it requests is made for each attempt."""
 
-    def __init__(self, name: str, client: HttpPoster, settings: HttpSettings, *, clock: Clock) -> None:
-        """Take what is needed to reach the receiver."""
-        self.name = name
+    def __init__(self, config: HttpConfig, name: str, client: HttpPoster, *, zone: tzinfo, clock: Clock) -> None:
+        """Take the settings and what is needed to reach the receiver."""
+        super().__init__(config, name, zone=zone)
         self._client = client
-        self._settings = settings
         self._clock = clock
-
-    @property
-    def targets(self) -> Sequence[str]:
-        """The receiver itself."""
-        return ("",)
 
     @property
     def at_once(self) -> int:
         """How many copies it carries at a time: none while its pace is a long wait, which holds up no stop and no reload."""
-        return 0 if (pace := self._pace()) and pace.is_long else self._settings.connections
-
-    @abstractmethod
-    def render(self, notification: Notification, target: str) -> bytes:
-        """Return what is stored, and the same for every attempt."""
+        return 0 if (pace := self._pace()) and pace.is_long else self._config.connections
 
     @abstractmethod
     def _request(self, delivery: Delivery, body: bytes, now: datetime) -> Post:
@@ -89,13 +84,13 @@ class HttpChannel(ABC):
 
     async def send(self, delivery: Delivery) -> str:
         """Post the message once and return the answer; raise an error unless it accepts."""
-        body = delivery.rendered if delivery.rendered is not None else self.render(delivery.notification, delivery.target)
+        body = self._rendered(delivery)
         if pace := self._pace():
             await pace.turn()
         post = self._request(delivery, body, self._clock())
         try:
             answer = await self._client.post(
-                post.url, content=post.content, headers=post.headers, deadline=self._settings.timeout
+                post.url, content=post.content, headers=post.headers, deadline=self._config.timeout
             )
         except UnreachableError as error:
             raise TemporaryDeliveryError(str(error), maybe_taken=error.was_sent, of_channel=True) from error

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, timedelta
 
 from spendwatch.channels.http_channel import Post
 from spendwatch.channels.program_settings import PagerDutyConfig
 from spendwatch.channels.programs import ProgramChannel, alert_name, is_over
+from spendwatch.connection import text_of
 from spendwatch.domain.errors import DeliveryError, PermanentDeliveryError, TemporaryDeliveryError
 from spendwatch.domain.notification import Delivery, Notification
-from spendwatch.domain.period import Clock
 from spendwatch.domain.policy import Severity
 from spendwatch.pacing import asked_pause
-from spendwatch.request import HttpAnswer, HttpPoster
+from spendwatch.request import HttpAnswer
 
 _SEVERITY: Mapping[Severity, str] = {Severity.NOTICE: "info", Severity.WARNING: "warning", Severity.CRITICAL: "critical"}
 _LONGEST_SUMMARY = 1024
@@ -26,12 +26,6 @@ class PagerDutyChannel(ProgramChannel[PagerDutyConfig]):
     """An integration of a service."""
 
     repeats = False
-
-    def __init__(self, config: PagerDutyConfig, name: str, client: HttpPoster, *, zone: tzinfo, clock: Clock) -> None:
-        """Take the integration's settings and what is needed to reach it."""
-        super().__init__(config, name, client, zone=zone, clock=clock)
-        self._url = config.url
-        self._key = config.routing_key.get_secret_value().strip() if config.routing_key else ""
 
     def _document(self, told: Sequence[Notification]) -> object:
         one = told[0]
@@ -56,8 +50,8 @@ class PagerDutyChannel(ProgramChannel[PagerDutyConfig]):
         }
 
     def _request(self, delivery: Delivery, body: bytes, now: datetime) -> Post:  # noqa: ARG002 -- it knows events by their key
-        event = {"routing_key": self._key, **json.loads(body)}
-        return Post(self._url, {"content-type": "application/json"}, json.dumps(event).encode())
+        event = {"routing_key": text_of(self._config.routing_key).strip(), **json.loads(body)}
+        return Post(self._config.url, {"content-type": "application/json"}, json.dumps(event).encode())
 
     def _refusal(self, answer: HttpAnswer) -> DeliveryError | None:
         if answer.status == _INVALID:

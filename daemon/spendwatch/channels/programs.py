@@ -5,31 +5,21 @@ from __future__ import annotations
 import json
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from datetime import tzinfo
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from spendwatch.channels.http_channel import HttpChannel
 from spendwatch.channels.program_settings import ProgramConfig
 from spendwatch.domain.alert import AlertState
 from spendwatch.domain.notification import Notification, Reason
-from spendwatch.domain.period import Clock
-from spendwatch.letters.json_body import JsonBody
-from spendwatch.letters.own_words import wording_of
-from spendwatch.request import HttpPoster
 
 _Config = TypeVar("_Config", bound=ProgramConfig)
 
 
-class ProgramChannel(HttpChannel, Generic[_Config]):
+class ProgramChannel(HttpChannel[_Config]):
     """A program with a list of alerts. One of ours is one of theirs, whatever is said of it: `Notification.alert` names it."""
 
     repeats: ClassVar[bool]
     """Whether it forgets an alert of which it does not hear."""
-
-    def __init__(self, config: _Config, name: str, client: HttpPoster, *, zone: tzinfo, clock: Clock) -> None:
-        """Take the program's settings and what is needed to reach it."""
-        super().__init__(name, client, config, clock=clock)
-        self._body = JsonBody(zone, wording=wording_of(config, zone))
 
     def render(self, notification: Notification, target: str) -> bytes:  # noqa: ARG002 -- a program is one receiver
         """Return what it is told, without what is secret or differs from one attempt to the next."""
@@ -42,7 +32,7 @@ class ProgramChannel(HttpChannel, Generic[_Config]):
 
     def _details(self, one: Notification) -> Mapping[str, str]:
         """Return what is known in short, by the names of a webhook's body, and all of it in words."""
-        data: Mapping[str, Any] = self._body.of(one)["data"]  # type: ignore[assignment]  # as every body has it
+        data: Mapping[str, Any] = self._json.of(one)["data"]  # type: ignore[assignment]  # as every body has it
         return {name: value for name, value in data.items() if isinstance(value, str) and value}
 
 

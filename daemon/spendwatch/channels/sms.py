@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import ClassVar
 from urllib.parse import urlsplit
@@ -13,11 +13,10 @@ from spendwatch.acs3 import AccessKey, ApiRequest, signed
 from spendwatch.channels.chat import CONTENT, ServiceChannel, Trouble, as_json, by_status, json_of
 from spendwatch.channels.http_channel import Post
 from spendwatch.channels.sms_settings import SmsConfig
+from spendwatch.connection import text_of
 from spendwatch.domain.errors import DeliveryError, TemporaryDeliveryError
 from spendwatch.domain.notification import Delivery, Notification
-from spendwatch.domain.period import Clock
-from spendwatch.letters.json_body import JsonBody
-from spendwatch.request import HttpAnswer, HttpPoster
+from spendwatch.request import HttpAnswer
 
 _VERSION = "2017-05-25"
 _LONGEST = 35
@@ -49,35 +48,29 @@ class SmsChannel(ServiceChannel[SmsConfig]):
         Trouble("^(isp.|Throttling|ServiceUnavailable)", "it is busy"),
     )
 
-    def __init__(self, config: SmsConfig, name: str, client: HttpPoster, *, zone: tzinfo, clock: Clock) -> None:
-        """Take the settings and what is needed to reach the service."""
-        super().__init__(config, name, client, zone=zone, clock=clock)
-        self._json = JsonBody(zone, wording=self._wording)
-        pair = (config.key_id, config.secret)
-        self._key = AccessKey(*(one.get_secret_value().strip() if one else "" for one in pair))
-
     @property
     def targets(self) -> Sequence[str]:
         """Each number, with its middle masked."""
-        return tuple(self._chat.by_target)
+        return tuple(self._config.by_target)
 
     def render(self, notification: Notification, target: str) -> bytes:  # noqa: ARG002 -- all get the same
         """Return the variables of the template."""
         data = self._json.of(notification)["data"]
         assert isinstance(data, dict)  # noqa: S101 -- as every body has it
         available = (data["balance"] or {}).get("available")
-        return as_json({name: _short({**data, "available": available}, fact) for name, fact in self._chat.parameters.items()})
+        return as_json({name: _short({**data, "available": available}, fact) for name, fact in self._config.parameters.items()})
 
     def _request(self, delivery: Delivery, body: bytes, now: datetime) -> Post:
         query = {
-            "PhoneNumbers": self._chat.by_target[delivery.target].removeprefix("+"),
-            "SignName": self._chat.sign_name,
-            "TemplateCode": self._chat.template,
+            "PhoneNumbers": self._config.by_target[delivery.target].removeprefix("+"),
+            "SignName": self._config.sign_name,
+            "TemplateCode": self._config.template,
             "TemplateParam": body.decode(),
         }
-        request = ApiRequest(urlsplit(self._chat.endpoint).netloc, "SendSms", _VERSION, query)
-        headers = signed(request, self._key, at=now, nonce=uuid4().hex)
-        return Post(f"{self._chat.endpoint.rstrip('/')}/?{request.canonical_query}", headers, b"")
+        request = ApiRequest(urlsplit(self._config.endpoint).netloc, "SendSms", _VERSION, query)
+        key = AccessKey(text_of(self._config.key_id).strip(), text_of(self._config.secret).strip())
+        headers = signed(request, key, at=now, nonce=uuid4().hex)
+        return Post(f"{self._config.endpoint.rstrip('/')}/?{request.canonical_query}", headers, b"")
 
     def _verdict(self, answer: HttpAnswer) -> str | None:
         found = json_of(answer)

@@ -33,7 +33,7 @@ class TelegramChannel(ChatChannel[TelegramConfig]):
     def _body(self, letter: Letter, texts: Sequence[str]) -> Body:
         head = f"{_COLOURS[letter.tone]} <b>{texts[0]}</b>"
         return {
-            "chat_id": self._chat.chat,
+            "chat_id": self._config.chat,
             "text": "\n\n".join((head, *texts[1:])),
             "parse_mode": "HTML",
             "link_preview_options": {"is_disabled": True},

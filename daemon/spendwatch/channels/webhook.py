@@ -15,25 +15,23 @@ from spendwatch.domain.errors import DeliveryError, PermanentDeliveryError
 from spendwatch.domain.notification import Delivery, Notification
 from spendwatch.domain.period import Clock
 from spendwatch.letters.json_body import JsonBody
-from spendwatch.letters.own_words import wording_of
 from spendwatch.request import HttpAnswer, HttpPoster
 
 _WHOLE = re.compile(r"-?[0-9]{1,9}", re.ASCII)
 _TEAMS_FAILED = "Webhook message delivery failed"
 
 
-class WebhookChannel(HttpChannel):
+class WebhookChannel(HttpChannel[WebhookConfig]):
     """One endpoint that takes notifications as JSON."""
 
     def __init__(self, config: WebhookConfig, name: str, client: HttpPoster, *, zone: tzinfo, clock: Clock) -> None:
         """Take the endpoint's settings and what is needed to reach it."""
-        super().__init__(name, client, config, clock=clock)
-        self._url = config.url
+        super().__init__(config, name, client, zone=zone, clock=clock)
         self._keys = signing_keys(config.secret)
         self._private_keys = private_keys(config.private_key)
         is_event = config.format == "cloudevents"
         self._type = "application/cloudevents+json; charset=utf-8" if is_event else "application/json"
-        self._body = JsonBody(zone, cloudevents=is_event, wording=wording_of(config, zone))
+        self._body = JsonBody(zone, cloudevents=is_event, wording=self._wording)
 
     def render(self, notification: Notification, target: str) -> bytes:  # noqa: ARG002 -- a webhook has one receiver
         """Return the body; its signature is made for each attempt, over the time of the attempt."""
@@ -49,7 +47,7 @@ class WebhookChannel(HttpChannel):
             headers["webhook-signature"] = " ".join(signatures)
         if delivery.maybe_repeated:
             headers["x-spendwatch-maybe-repeated"] = "yes"
-        return Post(self._url, headers, body)
+        return Post(self._config.url, headers, body)
 
     def _refusal(self, answer: HttpAnswer) -> DeliveryError | None:
         """Return the error if an address takes the request and refuses in its body, as chat robots do."""

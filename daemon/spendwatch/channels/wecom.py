@@ -30,7 +30,7 @@ class WeComChannel(ChatChannel[WeComConfig]):
 
     def _body(self, letter: Letter, texts: Sequence[str]) -> Body:
         head = f'### <font color="{_COLOURS[letter.tone]}">{texts[0]}</font>'
-        mentions = [" ".join(f"<@{one}>" for one in self._chat.at)] if letter.tone == "critical" and self._chat.at else []
+        mentions = [" ".join(f"<@{one}>" for one in self._config.at)] if letter.tone == "critical" and self._config.at else []
         return {"msgtype": "markdown", "markdown": {"content": "\n\n".join((head, *texts[1:], *mentions))}}
 
     def _size(self, body: Body) -> int:
