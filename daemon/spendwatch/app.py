@@ -57,10 +57,11 @@ from spendwatch.logs import hide
 from spendwatch.settings import Settings, reload
 from spendwatch.settings.lint import failing_templates
 from spendwatch.sources.alibaba.client import BssClient
+from spendwatch.sources.alibaba.settings import AlibabaConfig
 from spendwatch.sources.balances.api import BalanceApi
 from spendwatch.sources.balances.settings import ApiBalanceConfig, BalanceConfig
-from spendwatch.sources.config import AlibabaConfig, FolderConfig
 from spendwatch.sources.feeds import Feeds
+from spendwatch.sources.folder.settings import FolderConfig
 from spendwatch.sources.opening import Source, SourceContext, open_balance
 from spendwatch.state import Store, not_before, system_clock
 from spendwatch.store import ledger, outbox

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Annotated, Any, ClassVar, get_args
+from importlib import import_module
+from typing import Annotated, Any, ClassVar
 
 from pydantic import (
     AfterValidator,
@@ -23,33 +24,75 @@ from spendwatch.domain.errors import printable
 from spendwatch.domain.period import duration_label, parse_duration
 
 
-class ByKey:
-    """Marks a union of models, told apart by the value of a key; the schema of a kind is built with its first value."""
+class Later:
+    """Marks a value whose model is imported, and its schema built, with its first value: few configurations use each."""
 
-    def __init__(self, key: str) -> None:
-        """Tell them apart by this key."""
+    def __init__(self, model: str) -> None:
+        """Take the model as `module:Model`."""
+        self._place = model
+
+    @property
+    def models(self) -> tuple[type[BaseModel], ...]:
+        """Every model that the value may have."""
+        return (_imported(self._place),)
+
+    def __get_pydantic_core_schema__(self, _: object, __: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        """Return the schema of the value."""
+        return _validated_by(self._place)
+
+    def __get_pydantic_json_schema__(self, _: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Return the JSON Schema of the model."""
+        return handler(_built(*self.models))
+
+
+class ByKey(Later):
+    """The same for a value whose model is told by one of its keys."""
+
+    def __init__(self, key: str, kinds: Mapping[str, str]) -> None:
+        """Take the model, as `module:Model`, by the value of the key."""
         self._key = key
-        self._kinds: tuple[type[BaseModel], ...] = ()
+        self._kinds = kinds
 
-    def __get_pydantic_core_schema__(self, union: object, _: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        """Return the schema of the union."""
-        kinds: dict[Any, core_schema.CoreSchema] = {}
-        self._kinds = get_args(union)
-        for kind in self._kinds:
-            field = next(one for name, one in kind.model_fields.items() if (one.alias or name) == self._key)
-            validate = core_schema.no_info_plain_validator_function(kind.model_validate)
-            kinds |= dict.fromkeys(get_args(field.annotation), validate)
+    @property
+    def models(self) -> tuple[type[BaseModel], ...]:
+        """Every model that the value may have."""
+        return tuple(map(_imported, dict.fromkeys(self._kinds.values())))
+
+    def of(self, kind: str) -> type[BaseModel] | None:
+        """Return the model of a kind, if there is such a kind."""
+        return _imported(self._kinds[kind]) if kind in self._kinds else None
+
+    def __get_pydantic_core_schema__(self, _: object, __: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        """Return the schema of the value."""
+        kinds: dict[Any, core_schema.CoreSchema] = {kind: _validated_by(place) for kind, place in self._kinds.items()}
         return core_schema.tagged_union_schema(kinds, discriminator=self._key)
 
     def __get_pydantic_json_schema__(self, _: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         """Return the JSON Schema of the union; the key that tells its members apart is never left out."""
         found = []
-        for kind in self._kinds:
-            kind.model_rebuild()
-            found.append(handler(kind.__pydantic_core_schema__))
+        for kind in self.models:
+            found.append(handler(_built(kind)))
             schema = handler.resolve_ref_schema(found[-1])
             schema["required"] = sorted({self._key, *schema.get("required", ())})
         return {"anyOf": found}
+
+
+def _imported(place: str) -> type[BaseModel]:
+    module, _, name = place.partition(":")
+    model: type[BaseModel] = getattr(import_module(module), name)
+    return model
+
+
+def _validated_by(place: str) -> core_schema.CoreSchema:
+    def validate(value: object) -> BaseModel:
+        return _imported(place).model_validate(value)
+
+    return core_schema.no_info_plain_validator_function(validate)
+
+
+def _built(model: type[BaseModel]) -> core_schema.CoreSchema:
+    model.model_rebuild()
+    return model.__pydantic_core_schema__
 
 
 LONGEST_DURATION = timedelta(days=366)

@@ -24,8 +24,9 @@ from pathlib import Path
 
 sys.path.extend(str(Path(__file__).parents[1] / room) for room in (".", "builders"))
 
-from spendwatch.channels.config import EmailConfig, WebhookConfig
+from spendwatch.channels.email_settings import EmailConfig
 from spendwatch.channels.opening import open_channel
+from spendwatch.channels.webhook_settings import WebhookConfig
 from spendwatch.domain.notification import Delivery, Notification
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.review import Verdict

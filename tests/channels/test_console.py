@@ -9,8 +9,8 @@ import time
 import pytest
 
 from notices import SAMPLES, ZONE, delivery
-from spendwatch.channels.config import ConsoleConfig
 from spendwatch.channels.console import ConsoleChannel
+from spendwatch.channels.console_settings import ConsoleConfig
 from spendwatch.domain.errors import TemporaryDeliveryError
 
 pytestmark = pytest.mark.anyio

@@ -21,8 +21,8 @@ from pydantic import ValidationError
 
 from notices import NOW, SAMPLES, ZONE, cny, delivery, notice, some_causes
 from servers_smtp import SmtpSink, Tls
-from spendwatch.channels.config import EmailConfig
 from spendwatch.channels.email import EmailChannel
+from spendwatch.channels.email_settings import EmailConfig
 from spendwatch.domain.alert import AlertId, Rule
 from spendwatch.domain.causes import Course
 from spendwatch.domain.errors import DeliveryError, PermanentDeliveryError, TemporaryDeliveryError

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from notices import SAMPLES, ZONE, delivery
-from spendwatch.channels.config import ExecConfig
 from spendwatch.channels.exec import ExecChannel, environment
+from spendwatch.channels.exec_settings import ExecConfig
 from spendwatch.domain.errors import PermanentDeliveryError, TemporaryDeliveryError
 from spendwatch.domain.scope import NamedScope, Subject
 from spendwatch.domain.statement import AccountId

@@ -38,7 +38,8 @@ from spendwatch import logs
 from spendwatch.addresses import LOOPBACK
 from spendwatch.bills.cells import guarded
 from spendwatch.channels.channel import Channel
-from spendwatch.channels.config import ChannelConfig, ChatSettings
+from spendwatch.channels.chat_settings import ChatSettings
+from spendwatch.channels.config import ChannelConfig
 from spendwatch.channels.opening import open_channel
 from spendwatch.cli.screen import clean as cleaned_for_a_screen
 from spendwatch.connection import Auth

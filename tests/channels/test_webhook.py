@@ -25,10 +25,10 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from notices import NOW, SAMPLES, ZONE, cny, delivery, notice
 from servers_http import Fault, HttpSink, Reply
-from spendwatch.channels.config import ChannelConfig, WebhookConfig
+from spendwatch.channels.config import ChannelConfig
 from spendwatch.channels.opening import open_channel
 from spendwatch.channels.webhook import WebhookChannel
-from spendwatch.channels.webhook_settings import public_key_text
+from spendwatch.channels.webhook_settings import WebhookConfig, public_key_text
 from spendwatch.domain.alert import Rule
 from spendwatch.domain.errors import PermanentDeliveryError, TemporaryDeliveryError
 from spendwatch.domain.notification import Facts, Notification, Reason
@@ -107,7 +107,7 @@ def test_what_is_no_private_key_is_refused_without_being_shown(text: str) -> Non
 def test_without_its_extra_a_private_key_is_refused_with_the_line_that_installs_it() -> None:
     script = (
         "import sys; sys.modules['cryptography.hazmat.primitives.asymmetric.ed25519'] = None\n"
-        "from spendwatch.channels.config import WebhookConfig\n"
+        "from spendwatch.channels.webhook_settings import WebhookConfig\n"
         "print(WebhookConfig.model_validate({'url': 'https://hooks.example.com/'}).private_key)\n"
         "WebhookConfig.model_validate({'url': 'https://hooks.example.com/', 'private_key': 'whsk_x'})"
     )

@@ -13,9 +13,11 @@ from pathlib import Path
 import pytest
 
 from notices import SAMPLES, UNTIL, ZONE, notice
-from spendwatch.channels.config import ConsoleConfig, EmailConfig, WebhookConfig
 from spendwatch.channels.console import ConsoleChannel
+from spendwatch.channels.console_settings import ConsoleConfig
 from spendwatch.channels.email import EmailChannel
+from spendwatch.channels.email_settings import EmailConfig
+from spendwatch.channels.webhook_settings import WebhookConfig
 from spendwatch.domain.alert import Rule
 from spendwatch.domain.notification import Facts
 from spendwatch.domain.scope import NamedScope, Subject

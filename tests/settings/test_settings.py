@@ -21,7 +21,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spendwatch.bills.layouts import LAYOUTS as READABLE_LAYOUTS
-from spendwatch.channels.config import ChatSettings, ConsoleConfig, EmailConfig, WebhookConfig
+from spendwatch.channels.chat_settings import ChatSettings
+from spendwatch.channels.console_settings import ConsoleConfig
+from spendwatch.channels.email_settings import EmailConfig
+from spendwatch.channels.webhook_settings import WebhookConfig
 from spendwatch.connection import Connection
 from spendwatch.domain.errors import ConfigError
 from spendwatch.domain.layouts import LAYOUTS as NAMES_OF_LAYOUTS
@@ -31,7 +34,9 @@ from spendwatch.domain.scope import Counts, Dimension, Match
 from spendwatch.domain.statement import AccountId, Kind, WorkspaceId
 from spendwatch.settings import Outside, Retention, Settings, find_config, load, reload
 from spendwatch.settings.files import find_secret, read_text_file
-from spendwatch.sources.config import AlibabaConfig, FolderConfig, UrlConfig
+from spendwatch.sources.alibaba.settings import AlibabaConfig
+from spendwatch.sources.folder.settings import FolderConfig
+from spendwatch.sources.url.settings import UrlConfig
 
 SCREEN, OPS = ChannelName("screen"), ChannelName("ops")
 REPOSITORY = Path(__file__).parents[2]
@@ -147,18 +152,20 @@ def test_the_commented_channels_of_the_shipped_example_load_too(tmp_path: Path) 
 
 
 def test_every_key_is_explained_beside_the_example() -> None:
-    from spendwatch.settings.schema import (  # noqa: PLC0415 -- only this test looks at the schema itself
-        AccountPart,
+    from spendwatch.settings.optional_parts import (  # noqa: PLC0415 -- only this test looks at the schema itself
         ApiBalancePart,
+        FileBalancePart,
+        ManualBalancePart,
+        UrlBalancePart,
+    )
+    from spendwatch.settings.schema import (  # noqa: PLC0415 -- the same
+        AccountPart,
         BudgetPart,
         DaemonFile,
         DefaultsPart,
         EscalationPart,
-        FileBalancePart,
-        ManualBalancePart,
         MatchPart,
         RetentionPart,
-        UrlBalancePart,
         WorkspaceFile,
     )
 

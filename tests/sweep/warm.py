@@ -25,8 +25,9 @@ from zoneinfo import ZoneInfo
 sys.path.extend(str(Path(__file__).parents[1] / room) for room in (".", "builders"))
 
 from spendwatch.channels.chat_settings import SlackConfig
-from spendwatch.channels.config import EmailConfig, WebhookConfig
+from spendwatch.channels.email_settings import EmailConfig
 from spendwatch.channels.opening import open_channel
+from spendwatch.channels.webhook_settings import WebhookConfig
 from spendwatch.domain.errors import LedgerUnavailableError
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.review import Verdict

@@ -12,12 +12,15 @@ from spendwatch.channels.alertmanager import AlertmanagerChannel
 from spendwatch.channels.apprise import AppriseChannel
 from spendwatch.channels.apprise_settings import AppriseConfig
 from spendwatch.channels.channel import Channel
-from spendwatch.channels.config import ChannelConfig, ConsoleConfig, EmailConfig, ExecConfig, WebhookConfig
+from spendwatch.channels.config import ChannelConfig
 from spendwatch.channels.console import ConsoleChannel
+from spendwatch.channels.console_settings import ConsoleConfig
 from spendwatch.channels.dingtalk import DingTalkChannel
 from spendwatch.channels.discord import DiscordChannel
 from spendwatch.channels.email import EmailChannel
+from spendwatch.channels.email_settings import EmailConfig
 from spendwatch.channels.exec import ExecChannel
+from spendwatch.channels.exec_settings import ExecConfig
 from spendwatch.channels.feishu import FeishuChannel
 from spendwatch.channels.http_channel import HttpChannel
 from spendwatch.channels.oauth2 import AccessTokens
@@ -29,6 +32,7 @@ from spendwatch.channels.sms_settings import SmsConfig
 from spendwatch.channels.teams import TeamsChannel
 from spendwatch.channels.telegram import TelegramChannel
 from spendwatch.channels.webhook import WebhookChannel
+from spendwatch.channels.webhook_settings import WebhookConfig
 from spendwatch.channels.wecom import WeComChannel
 from spendwatch.connection import Connection, Way
 from spendwatch.domain.period import Clock

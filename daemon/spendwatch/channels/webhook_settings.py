@@ -39,6 +39,11 @@ class WebhookConfig(Routed, AuthorizedConnection):
     connections: int = Field(default=16, ge=1, le=64)
     """How many requests are under way at a time."""
 
+    @property
+    def address(self) -> str:
+        """Where it answers."""
+        return self.url
+
     @field_validator("secret")
     @classmethod
     def _is_usable(cls, secret: SecretStr | None) -> SecretStr | None:

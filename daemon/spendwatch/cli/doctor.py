@@ -22,8 +22,8 @@ from pydantic import BaseModel
 
 from spendwatch.app import clients_of, open_channels
 from spendwatch.aside import aside
-from spendwatch.channels.config import ExecConfig
 from spendwatch.channels.email import EmailChannel
+from spendwatch.channels.exec_settings import ExecConfig
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
 from spendwatch.cli.options import json_option
@@ -41,8 +41,9 @@ from spendwatch.request import HttpAnswer, Request
 from spendwatch.settings import Settings, examine
 from spendwatch.settings.lint import Examined, is_draft
 from spendwatch.sources.alibaba.bill_pages import Wanted
-from spendwatch.sources.config import AlibabaConfig, FolderConfig
+from spendwatch.sources.alibaba.settings import AlibabaConfig
 from spendwatch.sources.fetching import HttpClient
+from spendwatch.sources.folder.settings import FolderConfig
 from spendwatch.sources.opening import ApiContext, open_api
 from spendwatch.sources.trouble import EndpointError
 from spendwatch.state import opened_store, system_clock

@@ -28,10 +28,11 @@ from spendwatch.exact_json import json_fields
 from spendwatch.jobs.collect import ASIDE, IngestResult, collect, take
 from spendwatch.settings import Settings
 from spendwatch.sources.balances.settings import BalanceConfig, FileBalanceConfig
-from spendwatch.sources.config import FolderConfig, SourceConfig
+from spendwatch.sources.config import SourceConfig
 from spendwatch.sources.download_store import waiting as fetched_and_waiting
 from spendwatch.sources.files.naming import readable
 from spendwatch.sources.folder.listing import Presence, waiting
+from spendwatch.sources.folder.settings import FolderConfig
 from spendwatch.state import Store, opened_store
 from spendwatch.store.alert_book import AlertBook
 from spendwatch.store.copying import copy_all

@@ -22,8 +22,8 @@ from spendwatch.settings.files import Outside, find_config
 if TYPE_CHECKING:
     from spendwatch.channels.config import ChannelConfig
     from spendwatch.settings.loading import examine, load, load_usable, reload
+    from spendwatch.settings.optional_parts import HeartbeatPart
     from spendwatch.settings.resolve import BalanceSettings
-    from spendwatch.settings.schema import HeartbeatPart
     from spendwatch.settings.web_settings import WebPart
     from spendwatch.sources.config import SourceConfig
 

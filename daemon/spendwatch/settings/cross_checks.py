@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from spendwatch.channels.config import ROBOTS
+from spendwatch.channels.config import is_robot
 from spendwatch.domain.errors import printable
 from spendwatch.domain.statement import WorkspaceId
 from spendwatch.settings.layers import SECRET_FILES, SECRET_KEYS, Layers, folded, secret_holders
@@ -86,7 +86,7 @@ def _check_inline_secrets(daemon: Layers) -> None:
     file = Layers(daemon.document)
     for holder in secret_holders(daemon.names):
         is_url = "url" in [daemon.look((*holder, tag)) for tag in ("type", "from")]
-        robot = {"url"} if str(daemon.look((*holder, "type"))) in ROBOTS else set()
+        robot = {"url"} if is_robot(str(daemon.look((*holder, "type")))) else set()
         for file_key, key in sorted(SECRET_FILES.items()):
             path = (*holder, key)
             if key in SECRET_KEYS | robot and file.has(path):

@@ -11,9 +11,11 @@ from pydantic_core import ErrorDetails
 
 from spendwatch.domain.errors import printable
 from spendwatch.domain.period import duration_text
+from spendwatch.fields import Later
 from spendwatch.settings.layers import EMPTY, SECRET_KEYS, Layers
-from spendwatch.settings.schema import MEANING, DaemonFile
+from spendwatch.settings.schema import DaemonFile
 from spendwatch.settings.suggestions import did_you_mean, suggestion
+from spendwatch.settings.value_types import MEANING
 from spendwatch.yaml_text import KeyPath
 
 _MOST_LOOKED_AT = 1000
@@ -91,7 +93,9 @@ def _step(kind: object, part: int | str) -> Iterator[object]:
 
 def _choices(annotation: object) -> Iterator[object]:
     if get_origin(annotation) is Annotated:
-        yield from _choices(get_args(annotation)[0])
+        inner, *marks = get_args(annotation)
+        later = next((mark for mark in marks if isinstance(mark, Later)), None)
+        yield from later.models if later else _choices(inner)
     elif get_origin(annotation) is Union or type(annotation).__name__ == "UnionType":
         for choice in get_args(annotation):
             yield from _choices(choice)

@@ -11,7 +11,7 @@ from itertools import count, takewhile
 
 from pydantic import BaseModel
 
-from spendwatch.channels.config import ChatSettings
+from spendwatch.channels.chat_settings import ChatSettings
 from spendwatch.domain.errors import ConfigMistake
 from spendwatch.domain.money import EXACT, Currency, plain
 from spendwatch.domain.policy import AccountPolicy, ChannelName, FinerBudget, Policies, Threshold, WorkspacePolicy, channels_of

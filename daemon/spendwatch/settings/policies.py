@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from spendwatch.domain.period import PeriodKind
 from spendwatch.domain.policy import (
@@ -28,17 +29,18 @@ from spendwatch.domain.statement import AccountId, WorkspaceId
 from spendwatch.settings.schema import (
     AccountPart,
     AmountPart,
-    BalancePart,
     BudgetPart,
     ChinaLinks,
     DaemonFile,
     EscalationPart,
     InternationalLinks,
-    ManualBalancePart,
     MatchPart,
     WorkspaceFile,
 )
 from spendwatch.settings.value_types import NO_LINK
+
+if TYPE_CHECKING:
+    from spendwatch.settings.optional_parts import BalancePart
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,11 +145,11 @@ def _spike(part: AccountPart | WorkspaceFile | BudgetPart) -> Decimal | None:
 
 def _balance_policy(part: BalancePart) -> BalancePolicy:
     return BalancePolicy(
-        cash=part.cash if isinstance(part, ManualBalancePart) else None,
-        credit=part.credit if isinstance(part, ManualBalancePart) else Decimal(0),
+        cash=part.cash if part.from_ == "manual" else None,
+        credit=part.credit if part.from_ == "manual" else Decimal(0),
         floors=tuple(sorted(part.floors)),
         runway=tuple(sorted(part.runway)),
-        stale_after=None if isinstance(part, ManualBalancePart) else part.stale_after,
+        stale_after=None if part.from_ == "manual" else part.stale_after,
     )
 
 

@@ -7,13 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 from urllib.parse import parse_qs
 
 from pydantic import BaseModel, SecretStr
 
-from spendwatch.channels.config import ChannelConfig, ChatSettings, EmailConfig, ProgramConfig, WebhookConfig
-from spendwatch.connection import ENVIRONMENT, Connection
 from spendwatch.domain.errors import printable
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.statement import AccountId, SourceName
@@ -21,25 +19,36 @@ from spendwatch.settings import Retention, Settings
 from spendwatch.settings.files import Location, Outside, find_secret
 from spendwatch.settings.layers import Layers
 from spendwatch.settings.policies import policies
-from spendwatch.settings.schema import ApiBalancePart, DaemonFile, FileBalancePart, HeartbeatPart, UrlBalancePart
 from spendwatch.settings.suggestions import suggestion
 from spendwatch.settings.urls import objection, split
-from spendwatch.sources.config import AlibabaConfig, FolderConfig, OssConfig, SourceConfig, UrlConfig
-from spendwatch.sources.provider.credentials_settings import CredentialsConfig, Provider
-from spendwatch.sources.url.access import UrlAccess
 from spendwatch.yaml_text import KeyPath
 
-BalanceSettings: TypeAlias = FileBalancePart | UrlBalancePart | ApiBalancePart
-_Local = TypeVar("_Local", FolderConfig, FileBalancePart)
-_Asking = TypeVar("_Asking", AlibabaConfig, OssConfig, ApiBalancePart)
+if TYPE_CHECKING:
+    # Only those that are configured are imported, by the schema.
+    from spendwatch.channels.config import ChannelConfig
+    from spendwatch.settings.optional_parts import ApiBalancePart, FileBalancePart, HeartbeatPart, UrlBalancePart
+    from spendwatch.settings.schema import DaemonFile
+    from spendwatch.sources.alibaba.settings import AlibabaConfig
+    from spendwatch.sources.config import SourceConfig
+    from spendwatch.sources.folder.settings import FolderConfig
+    from spendwatch.sources.oss.settings import OssConfig
+
+BalanceSettings: TypeAlias = "FileBalancePart | UrlBalancePart | ApiBalancePart"
+_Local = TypeVar("_Local", "FolderConfig", "FileBalancePart")
+_Asking = TypeVar("_Asking", "AlibabaConfig", "OssConfig", "ApiBalancePart")
 """Settings of a client of the provider's API."""
 _Calling = TypeVar("_Calling", bound=BaseModel)
 """Settings of whatever goes out."""
+
+_ADDRESS_KEYS = {"telegram": "server", "sms": "endpoint", **dict.fromkeys(("webhook", "alertmanager", "pagerduty"), "url")}
+"""The key that says where a channel sends to; with the others it is the file that holds the address."""
 
 _POSTGRES = ("postgresql://", "postgres://", "postgresql+psycopg://")
 _SQLITE = "sqlite:///"
 _STATE_FILE = "spendwatch.db"
 _STATE_FOLDER = "var"
+_ENVIRONMENT = "environment"
+"""The proxy, or the provider of credentials, that the environment names."""
 _OWN_ACCESS = "write key_id_file and secret_file here, or another provider, or have a source of type alibaba for this account"
 
 
@@ -85,9 +94,9 @@ def _secrets(configs: Iterable[BaseModel], environ: Mapping[str, str]) -> Iterat
     for config in configs:
         yield from (value.get_secret_value() for value in vars(config).values() if isinstance(value, SecretStr))
         yield from _secrets((value for value in vars(config).values() if isinstance(value, BaseModel)), environ)
-        if isinstance(config, WebhookConfig | ProgramConfig | UrlAccess | HeartbeatPart) and config.url:
-            yield config.url  # an address may be its own secret
-        elif isinstance(config, CredentialsConfig) and config.provider is Provider.ENVIRONMENT:
+        if isinstance(url := getattr(config, "url", None), str):
+            yield url  # an address may be its own secret
+        elif getattr(config, "provider", None) == _ENVIRONMENT:
             names = ("ACCESS_KEY_ID", "ACCESS_KEY_SECRET", "SECURITY_TOKEN")
             yield from filter(None, (environ.get(f"ALIBABA_CLOUD_{name}", "") for name in names))
 
@@ -151,15 +160,13 @@ class _Resolver:
         if monthly and monthly.day <= final_on:
             what = f"the month before is final after day {final_on} (month_final_on): write day {final_on + 1} or later"
             self.note((*path, "digest", "monthly"), what)
-        if isinstance(config, WebhookConfig | ProgramConfig):
-            self.note((*path, "url"), objection(config.url, self.said.allow_networks))
-        if isinstance(config, ChatSettings) and config.address:
-            key = {"telegram": "server", "sms": "endpoint"}.get(config.type, "url_file")
-            self.note((*path, key), objection(config.address, self.said.allow_networks))
+        if address := getattr(config, "address", None):
+            key = _ADDRESS_KEYS.get(config.type, "url_file")
+            self.note((*path, key), objection(address, self.said.allow_networks))
         if config.type == "exec":
             config = config.model_copy(update={"command": (str(self.folder / config.command[0]), *config.command[1:])})
             self.note((*path, "command"), config.objection())
-        if isinstance(config, EmailConfig):
+        if config.type == "email":
             self.note((*path, "security"), config.objection(self.said.allow_networks))
             if config.auth:
                 where, oauth2 = (*path, "auth", "oauth2"), config.auth.oauth2
@@ -170,8 +177,8 @@ class _Resolver:
 
     def _connected(self, path: KeyPath, config: _Calling) -> _Calling:
         """Return the settings with the whole path of their authority; a proxy that may not be called is noted."""
-        if isinstance(config, Connection) and config.proxy not in {None, ENVIRONMENT}:
-            refused = objection(config.proxy or "", self.said.allow_networks)
+        if (proxy := getattr(config, "proxy", None)) and proxy != _ENVIRONMENT:
+            refused = objection(proxy, self.said.allow_networks)
             self.note((*path, "proxy"), refused and "its network must be listed in allow_networks")
         if ca_file := getattr(config, "ca_file", None):
             return config.model_copy(update={"ca_file": self._file(path, "ca_file", ca_file)})
@@ -194,15 +201,15 @@ class _Resolver:
         return found
 
     def _source(self, path: KeyPath, config: SourceConfig) -> SourceConfig:
-        match config:
-            case FolderConfig():
+        match config.type:
+            case "folder":
                 return self._local(path, config, str(path[-1]), "folder")
-            case UrlConfig():
+            case "url":
                 self.note((*path, "url"), objection(config.url, self.said.allow_networks))
                 return self._connected(path, config)
-            case AlibabaConfig():
+            case "alibaba":
                 return self._access(path, config)
-            case OssConfig():
+            case "oss":
                 return self._access(path, config)
 
     def balances(self) -> Mapping[AccountId, BalanceSettings]:
@@ -210,21 +217,19 @@ class _Resolver:
         found: dict[AccountId, BalanceSettings] = {}
         for name, account in self.said.accounts.items():
             path = ("accounts", name, "balance")
-            match account.balance:
-                case FileBalancePart() as part:
-                    if (self.folder / part.path).is_dir():
-                        self.note(
-                            (*path, "path"), f"is a folder: name the file in it, like {part.path.rstrip('/')}/balance.json"
-                        )
-                    found[AccountId(account.id)] = self._local(path, part, name, "balance")
-                case UrlBalancePart() as part:
-                    self.note((*path, "url"), objection(part.url, self.said.allow_networks))
-                    found[AccountId(account.id)] = self._connected(path, part)
-                case ApiBalancePart() as part:
-                    is_own = part.has_own_access
-                    found[AccountId(account.id)] = self._access(path, part) if is_own else self._shared(path, part, name)
-                case _:
-                    pass
+            part = account.balance
+            if part is None or part.from_ == "manual":
+                continue
+            if part.from_ == "file":
+                if (self.folder / part.path).is_dir():
+                    self.note((*path, "path"), f"is a folder: name the file in it, like {part.path.rstrip('/')}/balance.json")
+                found[AccountId(account.id)] = self._local(path, part, name, "balance")
+            elif part.from_ == "url":
+                self.note((*path, "url"), objection(part.url, self.said.allow_networks))
+                found[AccountId(account.id)] = self._connected(path, part)
+            else:
+                is_own = part.has_own_access
+                found[AccountId(account.id)] = self._access(path, part) if is_own else self._shared(path, part, name)
         return found
 
     def _shared(self, path: KeyPath, part: ApiBalancePart, account: str) -> ApiBalancePart:
@@ -265,7 +270,7 @@ class _Resolver:
 
     def check_folders(self, sources: Mapping[SourceName, SourceConfig], ours: Mapping[str, Path]) -> None:
         """Note what lies within the folder of a recursive source: everything in there would be read as a bill."""
-        folders = {name: config for name, config in sources.items() if isinstance(config, FolderConfig)}
+        folders = {name: config for name, config in sources.items() if config.type == "folder"}
         places = {name: _real(Path(config.path)) for name, config in folders.items()}
         for name in (name for name, config in folders.items() if config.recursive):
             for other, place in places.items():
@@ -281,11 +286,11 @@ def _real(place: Path) -> Path:
     return Path(os.path.realpath(place))  # pathlib's own way fails on links that lead in a circle
 
 
-def _missing_key(provider: Provider, environ: Mapping[str, str]) -> str:
+def _missing_key(provider: str, environ: Mapping[str, str]) -> str:
     """Return why the credentials that are meant cannot be there."""
-    if provider is Provider.SDK and find_spec("alibabacloud_credentials") is None:
+    if provider == "sdk" and find_spec("alibabacloud_credentials") is None:
         return "needs the package alibabacloud-credentials: install spendwatch[aliyun-credentials]"
-    if provider is not Provider.ENVIRONMENT:
+    if provider != _ENVIRONMENT:
         return ""
     from spendwatch.sources.provider.credentials import key_in  # noqa: PLC0415 -- only this way of giving a key needs it
 

@@ -5,32 +5,28 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
-from typing import Annotated, Any, Literal, NoReturn, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from spendwatch.channels.config import ChannelConfig
-from spendwatch.connection import Connection
 from spendwatch.domain.commodity import MODEL_STUDIO
 from spendwatch.domain.errors import printable
 from spendwatch.domain.period import PeriodKind
 from spendwatch.domain.policy import ChannelName, Page, Severity, Site, Threshold
 from spendwatch.domain.scope import Counts, Dimension, portion_of
-from spendwatch.fields import Brief, ByKey, Closed, PositiveDuration, one_text, show_defaults_as_written
+from spendwatch.fields import Brief, ByKey, Closed, Later, one_text
 from spendwatch.settings.layers import MainLayers
 from spendwatch.settings.value_types import (
     NO_LINK,
     AccountIdText,
     Budget,
-    Cash,
     ChannelNames,
     CurrencyCode,
     DayOfMonth,
     EscalateAfter,
     Exceptional,
-    Floors,
     ForEach,
     KeepDeliveries,
     KeepLines,
@@ -44,22 +40,17 @@ from spendwatch.settings.value_types import (
     PlaceText,
     Products,
     Remind,
-    RunwayThresholds,
     TagPattern,
     ThresholdText,
     Title,
     WholeDays,
     WorkspaceText,
     Zone,
+    refuse_at,
     repeated,
 )
-from spendwatch.settings.web_settings import WebPart
-from spendwatch.sources.balances.settings import ApiBalanceConfig, FileBalanceConfig, UrlBalanceConfig
 from spendwatch.sources.config import SourceConfig
 from spendwatch.sources.shared_settings import Switch
-
-MEANING = "meaning"
-"""The kind of mistake that lies in how several values fit together."""
 
 USUAL_THRESHOLDS = ("50%", "80%", "100%")
 
@@ -137,7 +128,7 @@ class ShortBudgetPart(Brief):
     def _can_be_reached(self) -> Self:
         _require_budget(self.budget, self.thresholds)
         for one in (part.at for part in self.thresholds or () if part.at.is_forecast):
-            _refuse_at("thresholds", f"{one.label} can never be reached: there are forecasts of months only")
+            refuse_at("thresholds", f"{one.label} can never be reached: there are forecasts of months only")
         if self.budget is None and not self.thresholds:
             msg = "watches nothing: add a budget, or thresholds that are amounts"
             raise ValueError(msg)
@@ -172,16 +163,16 @@ class _Budgeted(Closed):
         _require_budget(self.budget, self.thresholds)
         for one in (part.at for part in self.thresholds or ()):
             if one.is_forecast and self.counts is Counts.SUBSCRIPTION:
-                _refuse_at("thresholds", f"{one.label} can never be reached: there is no forecast of subscriptions")
+                refuse_at("thresholds", f"{one.label} can never be reached: there is no forecast of subscriptions")
         if self.spike is not None and self.counts is Counts.SUBSCRIPTION:
-            _refuse_at("spike", "no day can be reported: an order of a subscription is no spike")
+            refuse_at("spike", "no day can be reported: an order of a subscription is no spike")
         return self
 
 
 def _require_budget(budget: Decimal | None, thresholds: list[ThresholdPart] | None) -> None:
     for one in (part.at for part in thresholds or ()):
         if one.share is not None and budget is None:
-            _refuse_at("thresholds", f"{one.label} is a share of a budget, and there is no budget")
+            refuse_at("thresholds", f"{one.label} is a share of a budget, and there is no budget")
 
 
 class BudgetPart(_Budgeted):
@@ -196,9 +187,9 @@ class BudgetPart(_Budgeted):
     @model_validator(mode="after")
     def _watches_something(self) -> Self:
         if self.match is None and self.for_each is None:
-            _refuse_at("match", "is missing")
+            refuse_at("match", "is missing")
         if self.exceptions and self.for_each is None:
-            _refuse_at("exceptions", "there are exceptions only with for_each")
+            refuse_at("exceptions", "there are exceptions only with for_each")
         others = (self.thresholds, self.spike, self.daily, self.weekly)
         if self.budget is None and not any(others):
             msg = "watches nothing: add a budget, or thresholds that are amounts"
@@ -206,41 +197,15 @@ class BudgetPart(_Budgeted):
         return self
 
 
-class _Heard(Closed):
-    """When to notify about the balance."""
-
-    floors: Floors = Field(default_factory=list)
-    runway: RunwayThresholds = Field(default_factory=list)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _escalates_elsewhere(cls, value: object) -> object:
-        if isinstance(value, dict) and "escalate" in value:
-            _refuse_at("escalate", "stands in the account itself, beside `balance`: it is for all alerts of the account")
-        return value
-
-
-class ManualBalancePart(_Heard):
-    """Cash and credit limit as the console shows them; what is unsettled comes from the bills."""
-
-    from_: Literal["manual"] = Field(alias="from")
-    cash: Cash
-    credit: Cash = Decimal(0)
-
-
-class FileBalancePart(FileBalanceConfig, _Heard):
-    """A file that a person or a program writes."""
-
-
-class UrlBalancePart(UrlBalanceConfig, _Heard):
-    """An https endpoint that gives the same document as JSON."""
-
-
-class ApiBalancePart(ApiBalanceConfig, _Heard):
-    """The provider's billing API."""
-
-
-BalancePart = Annotated[ManualBalancePart | FileBalancePart | UrlBalancePart | ApiBalancePart, ByKey("from")]
+_PARTS = "spendwatch.settings.optional_parts"
+if TYPE_CHECKING:
+    from spendwatch.settings.optional_parts import BalancePart, HeartbeatPart
+    from spendwatch.settings.web_settings import WebPart
+else:
+    kinds = {"manual": "ManualBalancePart", "file": "FileBalancePart", "url": "UrlBalancePart", "api": "ApiBalancePart"}
+    BalancePart = Annotated[object, ByKey("from", {kind: f"{_PARTS}:{name}" for kind, name in kinds.items()})]
+    HeartbeatPart = Annotated[object, Later(f"{_PARTS}:HeartbeatPart")]
+    WebPart = Annotated[object, Later("spendwatch.settings.web_settings:WebPart")]
 
 
 class MonthClosedPart(Closed):
@@ -290,9 +255,9 @@ class _Watched(_Budgeted, _Persistent):
     @model_validator(mode="after")
     def _names_each_once(self) -> Self:
         if twice := repeated(part.name for part in self.budgets):
-            _refuse_at("budgets", f"two of them are named {printable(twice)}: their alerts would have the same name")
+            refuse_at("budgets", f"two of them are named {printable(twice)}: their alerts would have the same name")
         if taken := next((part.name for part in self.budgets if portion_of(part.name)), None):
-            _refuse_at(
+            refuse_at(
                 "budgets",
                 f"{printable(taken)} is reserved for console_spend, unassigned_spend or untagged_spend: choose another name",
             )
@@ -380,24 +345,6 @@ def _links(value: object) -> object:
     )
 
 
-class HeartbeatPart(Connection):
-    """A monitoring service in the manner of healthchecks.io that is pinged while the daemon gets on."""
-
-    url_file: str | None = None
-    """Holds the address, which is a secret with many services."""
-    url: str | None = Field(default=None, repr=False, min_length=1)
-    every: PositiveDuration = timedelta(minutes=5)
-
-    model_config = ConfigDict(json_schema_extra=show_defaults_as_written)
-
-    @model_validator(mode="after")
-    def _has_an_address(self) -> Self:
-        if self.url_file is None and self.url is None:
-            msg = "needs url_file, or url: the address to ping"
-            raise ValueError(msg)
-        return self
-
-
 class WorkspaceFile(_Watched):
     """`workspaces/*.yaml`: what one workspace may spend."""
 
@@ -410,7 +357,7 @@ class WorkspaceFile(_Watched):
     def _is_one_workspace(self) -> Self:
         for number, part in enumerate(self.budgets):
             if part.for_each == Dimension.WORKSPACE:
-                _refuse_at("budgets", number, "for_each", "a workspace's file watches one: for_each: workspace is for accounts")
+                refuse_at("budgets", number, "for_each", "a workspace's file watches one: for_each: workspace is for accounts")
         return self
 
 
@@ -458,8 +405,3 @@ class DaemonFile(BaseSettings):
         del env_settings, dotenv_settings, file_secret_settings
         layers: MainLayers = init_settings()["layers"]
         return layers.sources(settings_cls)
-
-
-def _refuse_at(*key_and_what: str | int) -> NoReturn:
-    *path, what = key_and_what
-    raise PydanticCustomError(MEANING, "{what}", {"at": tuple(path), "what": what})

@@ -7,10 +7,11 @@ from collections.abc import Callable, Hashable, Iterable
 from datetime import timedelta
 from decimal import Decimal
 from ipaddress import ip_network
-from typing import Annotated, TypeVar
+from typing import Annotated, NoReturn, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import AfterValidator, Field, PlainValidator
+from pydantic_core import PydanticCustomError
 
 from spendwatch.addresses import Network
 from spendwatch.domain.errors import InvalidAmountError, printable
@@ -33,6 +34,9 @@ SHORTEST_FOR_LINES = timedelta(days=92)
 
 SHORTEST_FOR_DELIVERIES = timedelta(days=124)
 """What was told of the latest months is compared with their final figures."""
+
+MEANING = "meaning"
+"""The kind of mistake that lies in how several values fit together."""
 
 LONGEST_NAME = 100
 LONGEST_PATTERN = 256
@@ -320,3 +324,9 @@ Novelties = Annotated[
 ]
 ChannelNames = Annotated[list[Name], _ONCE_EACH, _not_empty("nobody would be notified; leave the key out to use the default")]
 Products = Annotated[list[_Product], _ONCE_EACH, _not_empty("nothing would count as spend")]
+
+
+def refuse_at(*key_and_what: str | int) -> NoReturn:
+    """Refuse a value for how several of its keys fit together; the last argument says what is wrong, those before it where."""
+    *path, what = key_and_what
+    raise PydanticCustomError(MEANING, "{what}", {"at": tuple(path), "what": what})

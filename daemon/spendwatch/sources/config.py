@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 from spendwatch.fields import ByKey
-from spendwatch.sources.alibaba.settings import AlibabaConfig
-from spendwatch.sources.folder.settings import FolderConfig
-from spendwatch.sources.oss.settings import OssConfig
-from spendwatch.sources.url.settings import UrlConfig
 
-SourceConfig: TypeAlias = Annotated[FolderConfig | UrlConfig | AlibabaConfig | OssConfig, ByKey("type")]
+SOURCES = ByKey(
+    "type",
+    {
+        "folder": "spendwatch.sources.folder.settings:FolderConfig",
+        "url": "spendwatch.sources.url.settings:UrlConfig",
+        "alibaba": "spendwatch.sources.alibaba.settings:AlibabaConfig",
+        "oss": "spendwatch.sources.oss.settings:OssConfig",
+    },
+)
+"""The settings of each type; `SourceConfig` lists the same for the type checker."""
 
-__all__ = ["AlibabaConfig", "FolderConfig", "OssConfig", "SourceConfig", "UrlConfig"]
+if TYPE_CHECKING:
+    from spendwatch.sources.alibaba.settings import AlibabaConfig
+    from spendwatch.sources.folder.settings import FolderConfig
+    from spendwatch.sources.oss.settings import OssConfig
+    from spendwatch.sources.url.settings import UrlConfig
+
+    SourceConfig: TypeAlias = FolderConfig | UrlConfig | AlibabaConfig | OssConfig
+else:
+    SourceConfig = Annotated[object, SOURCES]

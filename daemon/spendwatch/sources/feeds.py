@@ -12,9 +12,9 @@ from spendwatch.domain.policy import Site
 from spendwatch.domain.statement import AccountId, SourceName
 from spendwatch.pacing import RateLimiter
 from spendwatch.sources.alibaba.client import BssClient
-from spendwatch.sources.alibaba.settings import AlibabaAccess
+from spendwatch.sources.alibaba.settings import AlibabaAccess, AlibabaConfig
 from spendwatch.sources.alibaba.source import AlibabaSource
-from spendwatch.sources.config import AlibabaConfig, SourceConfig
+from spendwatch.sources.config import SourceConfig
 from spendwatch.sources.fetching import Attended, HttpClient
 from spendwatch.sources.folder.source import FolderSource
 from spendwatch.sources.opening import Recipe, Source, SourceContext, open_api, open_source

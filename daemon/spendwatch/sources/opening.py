@@ -18,17 +18,19 @@ from spendwatch.domain.policy import Site
 from spendwatch.domain.statement import AccountId, SourceName
 from spendwatch.pacing import RateLimiter
 from spendwatch.sources.alibaba.client import BssClient
-from spendwatch.sources.alibaba.settings import AlibabaAccess
+from spendwatch.sources.alibaba.settings import AlibabaAccess, AlibabaConfig
 from spendwatch.sources.alibaba.source import AlibabaSource
 from spendwatch.sources.balances.api import ApiBalance, BalanceApi
 from spendwatch.sources.balances.file import FileBalance
 from spendwatch.sources.balances.settings import ApiBalanceConfig, BalanceConfig, FileBalanceConfig, UrlBalanceConfig
 from spendwatch.sources.balances.url import UrlBalance
-from spendwatch.sources.config import AlibabaConfig, FolderConfig, OssConfig, SourceConfig, UrlConfig
+from spendwatch.sources.config import SourceConfig
 from spendwatch.sources.download_store import DownloadStore
 from spendwatch.sources.fetching import Attended, HttpClient
+from spendwatch.sources.folder.settings import FolderConfig
 from spendwatch.sources.folder.source import FolderSource
 from spendwatch.sources.memory import SourceMemory
+from spendwatch.sources.oss.settings import OssConfig
 from spendwatch.sources.provider.credentials import (
     Credentials,
     LazyCredentials,
@@ -39,6 +41,7 @@ from spendwatch.sources.provider.credentials import (
 from spendwatch.sources.provider.credentials_settings import CredentialsConfig, Provider
 from spendwatch.sources.provider.official_chain import OfficialChain
 from spendwatch.sources.provider.roles import STS_URL, MachineRole, ServiceAccountRole
+from spendwatch.sources.url.settings import UrlConfig
 from spendwatch.sources.url.source import UrlSource
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ import pytest
 from spendwatch.domain.errors import ConfigError
 from spendwatch.domain.policy import BalancePolicy, Threshold
 from spendwatch.settings import Outside, Settings, load, reload
+from spendwatch.settings.optional_parts import ApiBalancePart, FileBalancePart, UrlBalancePart
 from spendwatch.settings.resolve import BalanceSettings
-from spendwatch.settings.schema import ApiBalancePart, FileBalancePart, UrlBalancePart
 from spendwatch.sources.provider.credentials_settings import Provider
 from spendwatch.sources.url.access import Auth
 
