@@ -39,7 +39,7 @@ class AlertmanagerConfig(ProgramConfig):
     """A Prometheus Alertmanager, by version 2 of its API."""
 
     type: Literal["alertmanager"] = "alertmanager"
-    labels: dict[Label, str] = Field(default_factory=dict)
+    labels: dict[Label, str] = Field(default={})
     """Are added to each alert, for its routes."""
 
 

@@ -72,7 +72,7 @@ class QuietHoursPart(Closed):
     """Left out: the billing time zone."""
     days: Days | None = None
     """The days on which it begins; left out: every day."""
-    except_: list[Severity] = Field(alias="except", default_factory=list)
+    except_: list[Severity] = Field(alias="except", default=[])
     hold_overdue: bool = False
 
     @model_validator(mode="after")
@@ -175,7 +175,7 @@ class Routed(Closed):
     templates: TemplatesPart = Field(default_factory=TemplatesPart)
     max_messages: Annotated[int, PlainValidator(_most, json_schema_input_type=str)] | None = None
     """More messages in one round become one digest; 0: no limit; left out: as is usual for the type."""
-    quiet_hours: QuietHoursParts = Field(default_factory=list)
+    quiet_hours: QuietHoursParts = Field(default=[])
     digest: DigestPart = Field(default_factory=DigestPart)
     """When it gets reports, in the billing time zone."""
     on_ambiguous: Literal["resend", "hold"] = "resend"

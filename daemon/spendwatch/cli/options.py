@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 from datetime import date, datetime, timedelta
 
@@ -56,6 +55,8 @@ class _Duration(click.ParamType[timedelta]):
 
 def actor() -> str:
     """Return who is doing this, behind sudo, too."""
+    import getpass  # noqa: PLC0415 -- only for what is put on record
+
     return os.environ.get("SUDO_USER") or getpass.getuser()
 
 

@@ -17,10 +17,10 @@ from spendwatch.domain.series_selection import Unwatched, unwatched
 from spendwatch.domain.standing import SpendSum, Split
 from spendwatch.exact_json import json_fields, json_value
 from spendwatch.jobs.overview_json import split_json
-from spendwatch.jobs.spend_report import Told
 from spendwatch.jobs.standings import dimensions
 
 if TYPE_CHECKING:
+    from spendwatch.jobs.spend_report import Told
     from spendwatch.store.ledger import Ledger
 
 Place = tuple[BillingPeriod, str, str, Currency]

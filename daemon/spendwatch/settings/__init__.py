@@ -122,7 +122,12 @@ def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(name)
     # The libraries import them for what is not done here.
-    with on_demand("asyncio"), on_demand("importlib.metadata", "entry_points"), on_demand("dotenv", "dotenv_values"):
+    with (
+        on_demand("asyncio"),
+        on_demand("importlib.metadata", "entry_points"),
+        on_demand("dotenv", "dotenv_values"),
+        on_demand("tempfile"),
+    ):
         from spendwatch.settings import loading, schema  # noqa: PLC0415 -- as said
 
         schema.DaemonFile.model_rebuild()

@@ -17,8 +17,8 @@ from spendwatch.sources.balances.settings import ApiBalanceConfig, FileBalanceCo
 class _Heard(Closed):
     """When to notify about the balance."""
 
-    floors: Floors = Field(default_factory=list)
-    runway: RunwayThresholds = Field(default_factory=list)
+    floors: Floors = Field(default=[])
+    runway: RunwayThresholds = Field(default=[])
 
     @model_validator(mode="before")
     @classmethod

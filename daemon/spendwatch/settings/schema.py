@@ -64,7 +64,7 @@ class MatchPart(Closed):
     type: Pattern | None = None
     item: Pattern | None = None
     owner: Pattern | None = None
-    tag: dict[Title, TagPattern] = Field(default_factory=dict)
+    tag: dict[Title, TagPattern] = Field(default={})
 
     @model_validator(mode="after")
     def _picks_something(self) -> Self:
@@ -182,7 +182,7 @@ class BudgetPart(_Budgeted):
     match: MatchPart | None = None
     channels: ChannelNames | None = None
     for_each: ForEach | None = None
-    exceptions: dict[Pattern, Exceptional] = Field(default_factory=dict)
+    exceptions: dict[Pattern, Exceptional] = Field(default={})
 
     @model_validator(mode="after")
     def _watches_something(self) -> Self:
@@ -246,9 +246,9 @@ class _Persistent(Closed):
 
 
 class _Watched(_Budgeted, _Persistent):
-    budgets: list[BudgetPart] = Field(default_factory=list)
+    budgets: list[BudgetPart] = Field(default=[])
     console_spend: PeriodAmountPart | None = None
-    untagged_spend: dict[Title, AmountPart] = Field(default_factory=dict)
+    untagged_spend: dict[Title, AmountPart] = Field(default={})
     channels: ChannelNames | None = None
     month_closed: MonthClosed | None = None
 
@@ -310,8 +310,8 @@ class RetentionPart(Closed):
 class NamesPart(Closed):
     """What people call the ids of bills."""
 
-    api_keys: dict[Title, Title] = Field(default_factory=dict)
-    workspaces: dict[WorkspaceText, Title] = Field(default_factory=dict)
+    api_keys: dict[Title, Title] = Field(default={})
+    workspaces: dict[WorkspaceText, Title] = Field(default={})
 
 
 class ChinaLinks(Closed):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 _LONGEST = 100
 _SHORTEST = 3
@@ -12,6 +11,8 @@ _LISTED = 12
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return `did you mean 'x'?`, or an empty text where nothing comes close."""
+    from difflib import get_close_matches  # noqa: PLC0415 -- only for mistakes
+
     by_fold = {name.casefold(): name for name in known}
     fold = word[:_LONGEST].casefold()
     begun = [name for name in by_fold if len(fold) >= _SHORTEST and name.startswith(fold)]

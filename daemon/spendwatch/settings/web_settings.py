@@ -62,8 +62,8 @@ class WebPart(Closed):
     token_file: str | None = None
     token: SecretStr | None = Field(default=None, repr=False)
     """Never written in the file: comes from `token_file` or the environment."""
-    allow_hosts: list[_Host] = Field(default_factory=list)
-    trusted_proxies: Networks = Field(default_factory=list)
+    allow_hosts: list[_Host] = Field(default=[])
+    trusted_proxies: Networks = Field(default=[])
     user_header: _Header | None = None
 
     @model_validator(mode="after")
