@@ -25,20 +25,21 @@ from spendwatch.domain.period import duration_label, parse_duration
 
 
 class Later:
-    """Marks a value whose model is imported, and its schema built, with its first value: few configurations use each."""
+    """Marks a value whose schema is built, and whose model is imported, with its first value: few configurations use each."""
 
-    def __init__(self, model: str) -> None:
-        """Take the model as `module:Model`."""
-        self._place = model
+    def __init__(self, model: str = "") -> None:
+        """Take the model as `module:Model`; left out, it is the one that is marked."""
+        self._model: str | type[BaseModel] = model
 
     @property
     def models(self) -> tuple[type[BaseModel], ...]:
         """Every model that the value may have."""
-        return (_imported(self._place),)
+        return (_imported(self._model),)
 
-    def __get_pydantic_core_schema__(self, _: object, __: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+    def __get_pydantic_core_schema__(self, marked: type[BaseModel], _: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         """Return the schema of the value."""
-        return _validated_by(self._place)
+        self._model = self._model or marked
+        return _validated_by(self._model)
 
     def __get_pydantic_json_schema__(self, _: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         """Return the JSON Schema of the model."""
@@ -62,8 +63,9 @@ class ByKey(Later):
         """Return the model of a kind, if there is such a kind."""
         return _imported(self._kinds[kind]) if kind in self._kinds else None
 
-    def __get_pydantic_core_schema__(self, _: object, __: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+    def __get_pydantic_core_schema__(self, marked: type[BaseModel], _: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         """Return the schema of the value."""
+        del marked
         kinds: dict[Any, core_schema.CoreSchema] = {kind: _validated_by(place) for kind, place in self._kinds.items()}
         return core_schema.tagged_union_schema(kinds, discriminator=self._key)
 
@@ -77,22 +79,23 @@ class ByKey(Later):
         return {"anyOf": found}
 
 
-def _imported(place: str) -> type[BaseModel]:
-    module, _, name = place.partition(":")
-    model: type[BaseModel] = getattr(import_module(module), name)
-    return model
+def _imported(model: str | type[BaseModel]) -> type[BaseModel]:
+    if not isinstance(model, str):
+        return model
+    module, _, name = model.partition(":")
+    found: type[BaseModel] = getattr(import_module(module), name)
+    return found
 
 
-def _validated_by(place: str) -> core_schema.CoreSchema:
-    def validate(value: object) -> BaseModel:
-        return _imported(place).model_validate(value)
-
-    return core_schema.no_info_plain_validator_function(validate)
+def _validated_by(model: str | type[BaseModel]) -> core_schema.CoreSchema:
+    return core_schema.no_info_plain_validator_function(lambda value: _imported(model).model_validate(value))
 
 
 def _built(model: type[BaseModel]) -> core_schema.CoreSchema:
+    """Return the schema of the model in a frame: handlers of JSON Schemas look at names and extras of what is in one."""
     model.model_rebuild()
-    return model.__pydantic_core_schema__
+    named: Any = {"ref": f"{model.__module__}.{model.__qualname__}:{id(model)}", **model.__pydantic_core_schema__}
+    return core_schema.definitions_schema(named, [])
 
 
 LONGEST_DURATION = timedelta(days=366)

@@ -85,6 +85,33 @@ print(sorted({*modules.split(), *standard.split()} & set(sys.modules)), file=sys
     assert done.stderr.splitlines()[-1] == "[]"
 
 
+def test_status_loads_the_settings_of_what_is_configured_alone(quiet_home: Home) -> None:
+    quiet_home.furnish()
+    quiet_home.call("once")
+    script = """
+import sys
+from spendwatch.cli import main
+try:
+    main()
+except SystemExit:
+    pass
+print(*sorted(name for name in sys.modules if name.startswith("spendwatch.") and name.endswith("settings")), file=sys.stderr)
+others = {"spendwatch.connection", "spendwatch.jobs.spend_report", "tempfile", "difflib", "getpass"}
+print(*sorted(others & set(sys.modules)), file=sys.stderr)
+"""
+    arguments = ["--config", str(quiet_home.folder), "status"]
+    done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=True)
+    *_, loaded, others = done.stderr.splitlines()
+    assert [name.removeprefix("spendwatch.") for name in loaded.split()] == [
+        "channels.console_settings",
+        "channels.route_settings",
+        "settings",
+        "sources.folder.settings",
+        "sources.shared_settings",
+    ]
+    assert others == ""
+
+
 def test_the_daemon_does_not_load_what_draws_on_terminals_and_logs_tracebacks_all_the_same() -> None:
     script = """
 import sys

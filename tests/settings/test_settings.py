@@ -14,6 +14,7 @@ from decimal import Decimal
 from ipaddress import ip_network
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import get_args
 from urllib.parse import urlsplit
 
 import pytest
@@ -22,6 +23,7 @@ from hypothesis import strategies as st
 
 from spendwatch.bills.layouts import LAYOUTS as READABLE_LAYOUTS
 from spendwatch.channels.chat_settings import ChatSettings
+from spendwatch.channels.config import CHANNELS
 from spendwatch.channels.console_settings import ConsoleConfig
 from spendwatch.channels.email_settings import EmailConfig
 from spendwatch.channels.webhook_settings import WebhookConfig
@@ -32,9 +34,11 @@ from spendwatch.domain.period import PeriodKind
 from spendwatch.domain.policy import ChannelName, Page, Site, Threshold
 from spendwatch.domain.scope import Counts, Dimension, Match
 from spendwatch.domain.statement import AccountId, Kind, WorkspaceId
+from spendwatch.fields import ByKey
 from spendwatch.settings import Outside, Retention, Settings, find_config, load, reload
 from spendwatch.settings.files import find_secret, read_text_file
 from spendwatch.sources.alibaba.settings import AlibabaConfig
+from spendwatch.sources.config import SOURCES
 from spendwatch.sources.folder.settings import FolderConfig
 from spendwatch.sources.url.settings import UrlConfig
 
@@ -984,6 +988,13 @@ def assert_taken_or_told(house: House, environ: dict[str, str]) -> None:
 
 
 # -- what it costs
+
+
+@pytest.mark.parametrize("kinds", [CHANNELS, SOURCES], ids=["channels", "sources"])
+def test_every_type_leads_to_the_settings_that_name_it(kinds: ByKey) -> None:
+    named = {kind: model for model in kinds.models for kind in get_args(model.model_fields["type"].annotation)}
+    assert {kind: kinds.of(kind) for kind in named} == named
+    assert kinds.of("floder") is None
 
 
 def test_asking_for_the_settings_room_imports_nothing_heavy() -> None:

@@ -154,9 +154,9 @@ class _Budgeted(Closed):
     thresholds: Thresholds | None = None
     counts: Counts = Counts.ALL
     actions: ChannelNames | None = None
-    spike: SpikePart | None = None
-    daily: ShortBudgetPart | None = None
-    weekly: ShortBudgetPart | None = None
+    spike: Annotated[SpikePart, Later()] | None = None
+    daily: Annotated[ShortBudgetPart, Later()] | None = None
+    weekly: Annotated[ShortBudgetPart, Later()] | None = None
 
     @model_validator(mode="after")
     def _can_be_reached(self) -> Self:
@@ -179,7 +179,7 @@ class BudgetPart(_Budgeted):
     """A finer budget within an account or a workspace."""
 
     name: Title
-    match: MatchPart | None = None
+    match: Annotated[MatchPart, Later()] | None = None
     channels: ChannelNames | None = None
     for_each: ForEach | None = None
     exceptions: dict[Pattern, Exceptional] = Field(default={})
@@ -242,13 +242,13 @@ class _Persistent(Closed):
     """What follows while an alert goes on."""
 
     remind: Remind | None = None
-    escalate: EscalationPart | None = None
+    escalate: Annotated[EscalationPart, Later()] | None = None
 
 
 class _Watched(_Budgeted, _Persistent):
-    budgets: list[BudgetPart] = Field(default=[])
-    console_spend: PeriodAmountPart | None = None
-    untagged_spend: dict[Title, AmountPart] = Field(default={})
+    budgets: list[Annotated[BudgetPart, Later()]] = Field(default=[])
+    console_spend: Annotated[PeriodAmountPart, Later()] | None = None
+    untagged_spend: dict[Title, Annotated[AmountPart, Later()]] = Field(default={})
     channels: ChannelNames | None = None
     month_closed: MonthClosed | None = None
 
@@ -279,8 +279,8 @@ class AccountPart(_Watched):
     site: Site
     currency: CurrencyCode
     balance: BalancePart | None = None
-    first: FirstPart | None = None
-    unassigned_spend: PeriodAmountPart | None = None
+    first: Annotated[FirstPart, Later()] | None = None
+    unassigned_spend: Annotated[PeriodAmountPart, Later()] | None = None
     free_quota: Switch = False
     plans: WholeDays | None = None
 
@@ -375,14 +375,14 @@ class DaemonFile(BaseSettings):
     spool: PlaceText | None = None
     allow_networks: Networks = []
     sources: dict[Name, SourceConfig]
-    retention: RetentionPart = Field(default_factory=RetentionPart)
+    retention: Annotated[RetentionPart, Later()] = Field(default_factory=RetentionPart)
     defaults: DefaultsPart = Field(default_factory=DefaultsPart)
-    names: NamesPart = Field(default_factory=NamesPart)
+    names: Annotated[NamesPart, Later()] = Field(default_factory=NamesPart)
     links: Annotated[LinksPart, BeforeValidator(_links, json_schema_input_type=LinksPart | Literal["off"])] = Field(
         default_factory=LinksPart
     )
     channels: Annotated[dict[Name, ChannelConfig], Field(min_length=1)]
-    operators: OperatorsPart = Field(default_factory=OperatorsPart)
+    operators: Annotated[OperatorsPart, Later()] = Field(default_factory=OperatorsPart)
     actions_on_late_figures: Switch = False
     web: WebPart | None = None
     heartbeat: HeartbeatPart | None = None

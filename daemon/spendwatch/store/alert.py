@@ -37,8 +37,9 @@ alert_revision = Table(
 
 _LAST = BillingPeriod(9998, 12)
 """Later than any."""
-_KEY = tuple(alert.c[name] for name in ("rule", "account", "scope", "threshold", "period", "height"))
-_OWN = tuple(column for column in alert.c if column not in _KEY)
+_KEY_NAMES = ("rule", "account", "scope", "threshold", "period", "height")
+_KEY = tuple(alert.c[name] for name in _KEY_NAMES)
+_OWN = tuple(column for column in alert.c if column.name not in _KEY_NAMES)
 _OF_KEY = ("key.rule", "key.scope.account", "key.scope.text", "key.threshold", "key.period", "key.height")
 _VALUES = attrgetter(*(column.name for column in _OWN), *_OF_KEY)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -64,6 +63,8 @@ def file_id(path: Path) -> tuple[int, int] | None:
 
 def new_private_file(folder: Path, prefix: str) -> Path:
     """Make an empty file for the owner alone, under a name that nobody could know before, and put a link there."""
+    import tempfile  # noqa: PLC0415 -- only for backups: it loads three ways to compress
+
     file, name = tempfile.mkstemp(_PART, prefix, folder)
     os.close(file)
     return Path(name)
