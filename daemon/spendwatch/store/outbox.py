@@ -423,17 +423,19 @@ def _later_words(channel: ChannelName) -> Iterator[Select[*tuple[Any, ...]]]:
     later, word = delivery.alias(), notification.alias()
     is_told, is_over = later.c.state == DeliveryState.DELIVERED, word.c.reason == Reason.RESOLVED
     is_later = and_(word.c.created_at > notification.c.created_at, notification.c.reason != Reason.ACTION)
+    living = [state.value for state in (*WAITING, _ATTEMPTING, DeliveryState.DELIVERED)]
     own = delivery.c.id, delivery.c.attempts, notification.c.alert, notification.c.also
     of_later = later.c.id.label("later"), later.c.state, word.c.reason, word.c.created_at.label("said_at")
     found = (
         select(*own, *of_later, word.c.also.label("later_also"))
         .join(notification, notification.c.id == delivery.c.notification)
         .join(word, and_(word.c.alert == notification.c.alert, word.c.id != notification.c.id))
-        .where(_waits, delivery.c.channel == channel, later.c.state.in_((*WAITING, _ATTEMPTING, DeliveryState.DELIVERED)))
+        .where(_waits, delivery.c.channel == channel, func.lower(later.c.state).in_(living))
         .where(~later.c.is_held, notification.c.reason != Reason.RESOLVED)
         .where(or_(is_over, and_(is_later, or_(is_told, notification.c.reason == Reason.REPEATED))))
     )
-    same = and_(later.c.channel == channel, later.c.target == delivery.c.target)
+    # Not by an index of states or channels: nearly everything on record arrived, and little of it is a later word.
+    same = and_(later.c.channel.concat("") == channel, later.c.target == delivery.c.target)
     yield found.add_columns(null().label("digest")).join(later, and_(later.c.notification == word.c.id, same))
     together = found.add_columns(held.c.digest).join(held, and_(held.c.notification == word.c.id, held.c.channel == channel))
     yield together.join(later, and_(later.c.notification == held.c.digest, same))
