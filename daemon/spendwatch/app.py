@@ -64,7 +64,7 @@ from spendwatch.sources.feeds import Feeds
 from spendwatch.sources.folder.settings import FolderConfig
 from spendwatch.sources.opening import Source, SourceContext, open_balance
 from spendwatch.state import Store, not_before, system_clock
-from spendwatch.store import ledger, outbox
+from spendwatch.store import ledger
 
 if TYPE_CHECKING:
     from spendwatch.outgoing import Outgoing
@@ -345,11 +345,10 @@ class App:
             self.clock_watch.follow()
             now = self.clock()
             around = self._surroundings(now)
-            strays = self.store.outbox.give_up_strays(around.targets, now=now)
-            if strays:
-                log.warning("deliveries_strayed", count=len(strays), channels=sorted({one.channel for one in strays}))
-                around = self._surroundings(now)
-            new = find_ways(strays, self.store.outbox, self.store.health, around, now=now)
+            if is_new := self._insight.closed_by is not around.policies:
+                self.store.health.keep_channels(around.targets)
+            store, is_sure = self.store, is_new and self.is_complete
+            new = find_ways(store.outbox, store.book, store.health, around, is_new=is_sure, now=now)
             new += assess(
                 self.store.ledger,
                 self.store.book,
@@ -409,7 +408,6 @@ class App:
             clock_trouble=self.clock_watch.trouble_at(now),
             troubles=self.store.outbox.dead_since(now - _DEAD_TOLD),
             undelivered=tuple(self.store.book.undelivered()),
-            strayed=outbox.STRAYED,
             follow_up=self.follow_up,
             gathering=max(tuple(self._gathering.values()), default=timedelta()),
         )

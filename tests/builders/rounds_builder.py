@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from spendwatch.domain.balance_reading import BalanceReading, Origin
 from spendwatch.domain.money import Money
-from spendwatch.domain.notification import Notification
+from spendwatch.domain.notification import Notification, Reason
 from spendwatch.domain.period import BillingPeriod, PeriodClose
 from spendwatch.domain.policy import (
     AccountPolicy,
@@ -26,7 +26,8 @@ from spendwatch.domain.routing import Route
 from spendwatch.domain.statement import AccountId, DayKey, SourceName, SpendRow, Version
 from spendwatch.jobs.assess import assess
 from spendwatch.jobs.balances import manual_reading
-from spendwatch.jobs.conditions import Surroundings
+from spendwatch.jobs.conditions import Surroundings, ways_now
+from spendwatch.jobs.deliver import find_ways
 from spendwatch.jobs.insight import Insight
 from spendwatch.jobs.overview import Overview, look
 from spendwatch.store.alert_book import AlertBook
@@ -34,6 +35,7 @@ from spendwatch.store.balance_book import BalanceBook
 from spendwatch.store.database import Database
 from spendwatch.store.health_book import HealthBook
 from spendwatch.store.ledger import Ledger
+from spendwatch.store.outbox import Outbox
 from store_builders import ACME, CNY, Day, Resolved, row, statement
 
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -154,9 +156,33 @@ class Rounds:
         """Let time pass, assess once, and return what was said."""
         self.now += after
         before = len(self.book.said)
-        around = Surroundings(self.policies, ZONE, self.targets, {}, is_complete=True, routes=self.routes)
+        around = self.around()
         assess(self.ledger, self.book, self.health, around, now=self.now, balances=self.balances, insight=self.insight)
-        return self.book.said[before:]
+        said = self.book.said[before:]
+        for one in said:  # who gets a message is who would get it if it was sent once more
+            assert one.reason is Reason.RESOLVED or set(one.channels) <= set(ways_now(one, around)), one
+        return said
+
+    def around(self) -> Surroundings:
+        """Return what is judged beside the ledger."""
+        undelivered = tuple(self.book.undelivered())
+        return Surroundings(
+            self.policies, ZONE, self.targets, {}, undelivered=undelivered, is_complete=True, routes=self.routes
+        )
+
+    def reload(self) -> int:
+        """Let what waits go where the configuration says now; return how many deliveries are due that were not."""
+        outbox = Outbox(self.database)
+        return find_ways(outbox, self.book, self.health, self.around(), is_new=True, now=self.now)
+
+    def deliver(self, *names: ChannelName) -> list[tuple[ChannelName, Reason, str]]:
+        """Let what is due on these channels arrive; return what did."""
+        outbox = Outbox(self.database)
+        claimed = [one for name in names for one in outbox.claim(name, self.now, 100)]
+        for one in claimed:
+            outbox.delivered(one.id, at=self.now)
+        outbox.write_down()
+        return [(one.channel, one.notification.reason, one.notification.id) for one in claimed]
 
     def overview(self) -> Overview:
         """Return what `status` shows."""

@@ -18,7 +18,7 @@ from spendwatch.domain.review import Verdict
 from spendwatch.store.alert_book import AlertBook
 from spendwatch.store.database import Database
 from spendwatch.store.opening import open_database
-from spendwatch.store.outbox import STRAYED, Outbox
+from spendwatch.store.outbox import Outbox
 from store_builders import FINANCE, NOON, alert, matter, notification
 
 OPS = ChannelName("ops")
@@ -310,22 +310,25 @@ def test_a_claim_whose_answer_was_lost_is_undone_before_the_next(database: Datab
     assert (claimed.attempts, claimed.maybe_repeated) == (1, False)
 
 
-def test_what_waits_for_a_channel_or_recipient_that_is_gone_is_given_up_with_the_reason(
+def test_what_waits_for_a_channel_or_recipient_that_is_gone_is_found_and_turned_away(
     database: Database, outbox: Outbox
 ) -> None:
     put(database, "well")
     put(database, "gone", channel=OPS)
-    assert labels(outbox.give_up_strays({FINANCE: ("a@example.com",)}, now=NOON)) == ["gone"]
-    assert outbox.dead_since(NOON) == {(OPS, "a@example.com"): STRAYED}
-    assert labels(outbox.give_up_strays({FINANCE: ("b@example.com",)}, now=NOON)) == ["well"]
-    assert outbox.give_up_strays({}, now=NOON) == ()
-    assert outbox.counts() == {(FINANCE, DeliveryState.DEAD): 1, (OPS, DeliveryState.DEAD): 1}
+    here = {FINANCE: ("a@example.com",)}
+    assert labels(outbox.waiting(here)) == ["gone"]
+    assert sorted(labels(outbox.waiting({FINANCE: ("b@example.com",)}))) == sorted(labels(outbox.waiting())) == ["gone", "well"]
+    outbox.turn_away([one.id for one in outbox.waiting(here)], DeliveryState.CANCELLED, now=NOON, why="gone")
+    assert (outbox.waiting(here), outbox.dead_since(NOON)) == ((), {})
+    assert outbox.counts() == {(FINANCE, DeliveryState.PENDING): 1, (OPS, DeliveryState.CANCELLED): 1}
 
 
-def test_what_is_being_sent_is_no_stray_yet(database: Database, outbox: Outbox) -> None:
+def test_what_is_being_sent_is_turned_away_by_nobody(database: Database, outbox: Outbox) -> None:
     put(database, "80%")
-    assert outbox.claim(FINANCE, NOON, 1)
-    assert outbox.give_up_strays({}, now=NOON) == ()
+    (claimed,) = outbox.claim(FINANCE, NOON, 1)
+    assert outbox.waiting() == ()
+    outbox.turn_away([claimed.id], DeliveryState.DEAD, now=NOON, why="gone")
+    assert the_one(outbox).state is DeliveryState.ATTEMPTING
 
 
 def test_what_was_given_up_is_due_again_where_its_channel_works_or_after_a_day(database: Database, outbox: Outbox) -> None:

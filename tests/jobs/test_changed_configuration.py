@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
 import pytest
 
-from rounds_builder import BOSS, FINANCE, Rounds
+from rounds_builder import BOSS, FINANCE, OPS, TARGETS, ZONE, Rounds
 from spendwatch.domain.alert import Rule
-from spendwatch.domain.notification import Notification, Reason
-from spendwatch.domain.policy import BalancePolicy, Threshold, WorkspacePolicy
+from spendwatch.domain.notification import DeliveryState, Notification, Reason
+from spendwatch.domain.policy import BalancePolicy, ChannelName, Threshold, WorkspacePolicy
+from spendwatch.domain.routing import QuietHours, Route
 from spendwatch.domain.statement import WorkspaceId
 from spendwatch.store.database import Database
+from spendwatch.store.outbox import Outbox
 from store_builders import row
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -95,3 +97,82 @@ def test_a_month_that_rolls_over_goes_on_until_it_is_final_and_its_late_lines_fi
     assert rounds.round() == [], "September is final: its alerts end without a word"
     assert {alert.key.period for alert in rounds.book.known() if alert.is_firing} == {"2026-10"}
     assert not [alert for alert in rounds.book.known() if alert.key.rule is Rule.CORRECTED]
+
+
+def test_what_waits_goes_only_where_its_alert_goes_now_and_under_the_same_id(rounds: Rounds) -> None:
+    spend(rounds, date(2026, 9, 1), "85")
+    (fired,) = rounds.round()
+    assert rounds.deliver(BOSS) == [(BOSS, Reason.FIRED, fired.id)]
+    rounds.wanted(None, replace(POLICY, channels=(OPS, BOSS)))
+    assert rounds.reload() == 1
+    assert (rounds.deliver(FINANCE), rounds.deliver(OPS)) == ([], [(OPS, Reason.FIRED, fired.id)])
+    (turned,) = Outbox(rounds.database).listing([DeliveryState.CANCELLED])
+    assert (turned.channel, turned.last_error) == (FINANCE, "the alert no longer goes over this channel; now: ops, boss")
+    assert (rounds.reload(), rounds.book.undelivered()) == (0, ())
+
+
+def test_who_heard_the_beginning_hears_the_end_and_nobody_else_who_is_not_named(rounds: Rounds) -> None:
+    spend(rounds, date(2026, 9, 1), "85")
+    rounds.round()
+    rounds.deliver(BOSS)
+    rounds.wanted(None, replace(POLICY, channels=(OPS,)))
+    rounds.reload()
+    rounds.wanted(None, replace(POLICY, channels=(OPS,), budget=Decimal(150)))
+    (over,) = rounds.round(after=HOUR)
+    assert (over.reason, over.channels) == (Reason.RESOLVED, (OPS, BOSS))
+    told = {one.channel for one in Outbox(rounds.database).waiting() if one.notification.id == over.id}
+    assert told == {OPS, BOSS}
+    assert rounds.reload() == 0
+    assert [one[:2] for one in rounds.deliver(BOSS)] == [(BOSS, Reason.RESOLVED)]
+
+
+def test_an_end_whose_beginning_nobody_there_heard_goes_with_it(rounds: Rounds) -> None:
+    spend(rounds, date(2026, 9, 1), "85")
+    rounds.round()
+    rounds.wanted(None, replace(POLICY, budget=Decimal(150)))
+    rounds.round(after=HOUR)
+    Outbox(rounds.database).drop_superseded(BOSS, rounds.now)
+    rounds.wanted(None, replace(POLICY, channels=(FINANCE,), budget=Decimal(150)))
+    rounds.reload()
+    assert (rounds.deliver(BOSS), len(rounds.deliver(FINANCE))) == ([], 2)
+
+
+def test_what_is_held_goes_where_its_alert_goes_now(rounds: Rounds) -> None:
+    rounds.routes = {BOSS: Route(quiet=(QuietHours(time(0), time(14), ZONE),))}
+    spend(rounds, date(2026, 9, 1), "85")
+    (fired,) = rounds.round()
+    assert rounds.deliver(BOSS, FINANCE) == [(FINANCE, Reason.FIRED, fired.id)]
+    rounds.wanted(None, replace(POLICY, channels=(OPS, FINANCE)))
+    assert [one.channels for one in rounds.round(after=5 * HOUR)] == [(OPS,)]
+    assert rounds.deliver(BOSS, OPS) == [(OPS, Reason.FIRED, fired.id)]
+    dropped = [(one.channel, one.dropped) for one in rounds.book.held_of(fired.alert)]
+    assert dropped == [(BOSS, "the configuration no longer sends it over this channel")]
+    assert rounds.book.waiting() == ()
+
+
+def test_what_waits_for_a_renamed_program_is_asked_of_the_new_one_and_no_person(database: Database) -> None:
+    stop, pause = ChannelName("stop"), ChannelName("pause")
+    rounds = Rounds(database, None, (replace(POLICY, actions=(stop,)),), targets={**TARGETS, stop: ("",)})
+    spend(rounds, date(2026, 9, 1), "85")
+    _, action = rounds.round()
+    rounds.deliver(FINANCE, BOSS)
+    rounds.targets = {**TARGETS, pause: ("",)}
+    rounds.wanted(None, replace(POLICY, actions=(pause,)))
+    assert rounds.reload() == 1
+    assert rounds.deliver(FINANCE, BOSS, OPS, pause) == [(pause, Reason.ACTION, action.id)]
+
+
+def test_a_failing_channel_that_is_removed_warns_no_more_and_its_alert_ends_with_a_word(rounds: Rounds) -> None:
+    spend(rounds, date(2026, 9, 1), "85")
+    rounds.round()
+    for _ in range(3):
+        rounds.health.channel_failed(BOSS, "HTTP 503", at=rounds.now)
+    assert short(rounds.round()) == [("channel.failing", Reason.FIRED, "")]
+    rounds.targets = {FINANCE: TARGETS[FINANCE], OPS: TARGETS[OPS]}
+    rounds.wanted(None, replace(POLICY, channels=(FINANCE,)))
+    rounds.health.keep_channels(rounds.targets)
+    rounds.reload()
+    (over,) = rounds.round(after=HOUR)
+    assert (over.type, over.facts.name, over.facts.is_unwatched) == ("alert.resolved", "boss", True)
+    assert (rounds.round(after=HOUR), rounds.health.channels()) == ([], ())
+    assert {one.state for one in Outbox(rounds.database).listing() if one.channel == BOSS} == {DeliveryState.CANCELLED}

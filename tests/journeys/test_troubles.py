@@ -426,9 +426,14 @@ def test_what_waits_for_a_renamed_channel_goes_over_what_the_policy_names_now(ho
     home.call("once")
     first, *later = home.requests()
     assert [one.headers["webhook-id"] for one in later].count(first.headers["webhook-id"]) == 1
-    (given_up,) = home.json("deliveries", "list", "--state", "dead")["deliveries"]
-    assert "no longer has this channel" in given_up["last_error"]
-    assert any(json.loads(one.body)["type"] == "channel.failing" for one in later)
+    assert home.json("deliveries", "list", "--state", "dead")["deliveries"] == []
+    (turned,) = home.json("deliveries", "list", "--state", "cancelled")["deliveries"]
+    assert turned["last_error"] == "the configuration no longer has this channel or recipient; now: screen, post, pager"
+    assert not any(json.loads(one.body)["type"] == "channel.failing" for one in later)
+    status = home.json("status")
+    assert {one["name"]: one["state"] for one in status["channels"]} == {"screen": "ok", "post": "ok", "pager": "ok"}
+    assert status["deliveries"]["dead"] == 0
+    assert "hook" not in home.call("status").stdout
 
 
 def test_a_template_that_fails_costs_no_alert_and_its_operators_hear_of_it_once(home: Home) -> None:

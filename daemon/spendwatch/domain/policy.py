@@ -328,6 +328,13 @@ def channels_of(reached: Iterable[_HasChannels], usual: Iterable[ChannelName]) -
     return tuple(dict.fromkeys(name for one in reached for name in one.channels or usual))
 
 
+def asked(thresholds: Iterable[Threshold], usual: tuple[ChannelName, ...], labels: Collection[str]) -> tuple[ChannelName, ...]:
+    """Return the channels that are asked to act where the thresholds with these labels are reached."""
+    reached = (one for one in thresholds if one.label in labels)
+    wanted = (one.actions or (() if one.is_forecast else usual) for one in reached)
+    return tuple(dict.fromkeys(name for names in wanted for name in names))
+
+
 @dataclass(frozen=True, slots=True)
 class Watch:
     """One watched budget: scope, selection, amount, thresholds, channels."""
@@ -355,9 +362,7 @@ class Watch:
 
     def asked(self, labels: Collection[str]) -> tuple[ChannelName, ...]:
         """Return the channels that are asked to act where these thresholds are reached."""
-        reached = (one for one in self.thresholds if one.label in labels)
-        wanted = (one.actions or (() if one.is_forecast else self.actions) for one in reached)
-        return tuple(dict.fromkeys(name for names in wanted for name in names))
+        return asked(self.thresholds, self.actions, labels)
 
     @property
     def dimension(self) -> Dimension | None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time, timedelta, tzinfo
 from fnmatch import fnmatchcase
+from operator import attrgetter
 from typing import NamedTuple, TypeAlias
 
 from spendwatch.domain.alert import AlertId, AlertState, Rule
@@ -36,6 +37,7 @@ MOST_MEMBERS = 100
 """Of a digest; it tells how many more there are."""
 LONGEST_QUIET = timedelta(days=7)
 """Quiet hours hold nothing for longer: where the program runs in them alone, messages go out after all."""
+GOES_ELSEWHERE = "the configuration no longer sends it over this channel"
 ENDED_SILENCED = "it began and ended during a silence"
 
 _NOTHING_SENT = NotificationId("")
@@ -184,6 +186,8 @@ class Routing:
     gathering: timedelta = timedelta()
     """How long messages wait for further bills."""
     tags: Callable[[AlertScope], Tags] = no_tags
+    ways: Callable[[Notification], Collection[ChannelName]] = attrgetter("channels")
+    """The channels that a message is for now, by the configuration."""
 
     def silenced(self, said: Notification, now: datetime) -> Iterator[Silence]:
         """Yield the silences that such a message falls under now."""
@@ -211,13 +215,18 @@ def route(verdict: Verdict, routing: Routing, firing: Collection[AlertId], *, no
     `firing`: the alerts that fire after this verdict.
     """
     by_channel: dict[ChannelName, list[Message]] = {}
-    for message in routing.waiting:
-        if message.row:
-            by_channel.setdefault(message.row.channel, []).append(message)
+    told, held = list(verdict.notifications), list[Held]()
+    for said, row in routing.waiting:
+        ways = routing.ways(said)
+        if row and row.channel in ways:
+            by_channel.setdefault(row.channel, []).append(Message(said, row))
+        elif row:
+            held.append(replace(row, ended_at=now, dropped=GOES_ELSEWHERE))
+            for channel in set(ways).difference(said.channels):
+                by_channel.setdefault(channel, []).append(Message(said))
     for said in verdict.notifications:
         for channel in said.channels:
             by_channel.setdefault(channel, []).append(Message(said))
-    told, held = list(verdict.notifications), list[Held]()
     for channel, messages in by_channel.items():
         sent, rows = _route_channel(channel, messages, routing, firing, now)
         told += sent
@@ -278,8 +287,8 @@ def _route_channel(
         return [digest], [*rows, *(_ended(one, channel, now, digest.id) for mine in ready.values() for one in mine)]
     sent: list[Notification] = []
     for one in news:
-        told = _late(one, channel, now) if one.row else one.said
-        sent += [told] if one.row else []
+        told = _late(one, channel, now) if one.row else replace(one.said, channels=(channel,))
+        sent += [told] if one.row or channel not in one.said.channels else []
         others = (other for other in ready[one.said.alert] if other.row or other is not one)
         rows += [_ended(other, channel, now, told.id) for other in others]
     return sent, rows

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
 from spendwatch.domain.balance_watch import BalanceWatch
 from spendwatch.domain.forecast_alerts import Foretold
 from spendwatch.domain.health import Freshness
+from spendwatch.domain.notification import Notification, Reason
 from spendwatch.domain.period import BillingPeriod, open_periods
-from spendwatch.domain.policy import Policies, Watch
+from spendwatch.domain.policy import ChannelName, Policies, Watch
 from spendwatch.domain.review import (
     NO_VERDICT,
     AlertsKnown,
@@ -29,7 +30,7 @@ from spendwatch.jobs.balance_conditions import judge_balances
 from spendwatch.jobs.balances import survey
 from spendwatch.jobs.bill_conditions import LATE_WATCHED, bill_conditions, late_periods
 from spendwatch.jobs.closings import closing_conditions
-from spendwatch.jobs.conditions import Surroundings, foreign_conditions, health_conditions
+from spendwatch.jobs.conditions import Surroundings, foreign_conditions, health_conditions, ways_now
 from spendwatch.jobs.days_and_weeks import ShortStandings, kinds_of, open_labels, stand_short
 from spendwatch.jobs.enrichment import Watched, enriched
 from spendwatch.jobs.forecasts import foresee, watched_for_forecasts
@@ -241,6 +242,12 @@ def _routed(here: _Round, verdict: Verdict, book: AlertBook, waiting: Sequence[M
     around, now = here.around, here.now
     if not verdict.notifications and not waiting:
         return verdict
+    verdict = _to_all_who_heard(verdict, book, around)
+
+    def ways(said: Notification) -> Collection[ChannelName]:
+        now = ways_now(said, around) if around.is_complete else said.channels
+        return now if said.reason is not Reason.RESOLVED else (*now, *filter(around.targets.__contains__, said.channels))
+
     routing = Routing(
         routes=around.routes,
         silences=book.silences(at=now),
@@ -249,7 +256,23 @@ def _routed(here: _Round, verdict: Verdict, book: AlertBook, waiting: Sequence[M
         follow_up=around.follow_up,
         gathering=around.gathering,
         tags=partial(tags_of, here.policies),
+        ways=ways,
     )
     firing = {alert.id for alert in here.known.firing()} - {alert.id for alert in verdict.alerts}
     actions = request_actions(verdict, here.policies, routing, here.known, now=now)
     return route(verdict, routing, firing | {alert.id for alert in verdict.alerts if alert.is_firing}, now=now) + actions
+
+
+def _to_all_who_heard(verdict: Verdict, book: AlertBook, around: Surroundings) -> Verdict:
+    """Return the verdict with the word about an end for all who heard of the alert, if they would not hear of it now, too."""
+    heard = book.heard({one.alert for one in verdict.notifications if one.reason is Reason.RESOLVED})
+    if not heard:
+        return verdict
+    names = {alert: sorted(found.intersection(around.targets)) for alert, found in heard.items()}
+    said = (
+        replace(one, channels=tuple(dict.fromkeys((*one.channels, *names.get(one.alert, ())))))
+        if one.reason is Reason.RESOLVED
+        else one
+        for one in verdict.notifications
+    )
+    return replace(verdict, notifications=tuple(said))

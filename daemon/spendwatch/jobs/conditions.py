@@ -12,11 +12,11 @@ from spendwatch.domain.errors import printable
 from spendwatch.domain.health import ChannelHealth, Freshness, Rejection, SourceHealth
 from spendwatch.domain.money import Money, plain
 from spendwatch.domain.notification import Facts, Notification, Reason
-from spendwatch.domain.period import PeriodKind, duration_text
-from spendwatch.domain.policy import ChannelName, Policies, Severity, channels_of
+from spendwatch.domain.period import duration_text
+from spendwatch.domain.policy import ChannelName, Policies, Severity, Threshold, asked, channels_of
 from spendwatch.domain.review import ONE_SHOT_LASTS, AlertsKnown, Condition
 from spendwatch.domain.routing import FOLLOW_UP, Route
-from spendwatch.domain.scope import AlertScope, BudgetScope, NamedScope, Subject
+from spendwatch.domain.scope import AlertScope, BudgetScope, NamedScope, Subject, parse_scope
 from spendwatch.domain.standing import Standing
 from spendwatch.domain.statement import SourceName
 from spendwatch.jobs.ledger_view import LedgerView
@@ -50,8 +50,6 @@ class Surroundings:
     """Where the rejected files of each source are, each with its reason beside it; empty where they stay in place."""
     is_amid: bool = False
     """Whether bills are being entered just now, so that more of the same import may follow."""
-    strayed: str = ""
-    """The reason why what waited for a channel that is gone was given up."""
     routes: Mapping[ChannelName, Route] = field(default_factory=dict)
     """What each channel is spared."""
     follow_up: timedelta = FOLLOW_UP
@@ -138,13 +136,7 @@ def health_conditions(
     found += _silent_accounts(view, around, known, fresh, going_on)
     lost = {alert for one in around.undelivered for alert in one.alerts}
     untold = [alert.summary for alert in known.firing() if alert.id in lost]
-    gone = {
-        ChannelHealth(name)
-        for (name, _), why in around.troubles.items()
-        if name not in around.targets and why == around.strayed
-    }
-    for channel in (*(one for one in health.channels() if one.name in around.targets), *gone):
-        found.append(_channel_condition(channel, around, until, untold))
+    found += [_channel_condition(one, around, until, untold) for one in health.channels() if one.name in around.targets]
     mistakes, clock = "\n".join(around.config_mistakes), around.clock_trouble
     what = f"the clock of this machine is or was wrong: {clock}"
     for rule, part, detail, summary in (
@@ -201,32 +193,49 @@ def _is_told(source: SourceHealth, before: Alert | None) -> bool:
     return needs_somebody or source.failures >= FAILURES_TOLD or (before is not None and before.is_firing)
 
 
+def ways_now(said: Notification, around: Surroundings) -> tuple[ChannelName, ...]:
+    """Return the channels of the configuration that a notification goes over now; where nothing names any, those it had."""
+    members = said.facts.members
+    parts = [part for one in members or (said,) for part in _parts(one)] if said.rule is not Rule.REPORT else []
+    named = [name for part in parts for name in ways_of(part, around)]
+    own, found = (tuple(dict.fromkeys(filter(around.targets.__contains__, names))) for names in (said.channels, named))
+    return (tuple(name for name in own if name in found) if members else ()) or found or own
+
+
+def _parts(said: Notification) -> Iterator[Notification]:
+    """Yield a message, and what it would be about each further scope that it speaks for."""
+    yield said
+    for one in said.facts.spike.also if said.facts.spike else ():
+        yield replace(said, facts=replace(said.facts, scope=parse_scope(said.facts.scope.account, one.scope)))
+
+
 def ways_of(said: Notification, around: Surroundings) -> tuple[ChannelName, ...]:
     """Return the channels that the same notification would use now."""
-    policies, rule, scope = around.policies, said.rule, said.facts.scope
-    payer = policies.account(scope.account) if scope.account else None
-    is_escalated = said.reason is Reason.ESCALATED
-    if rule is Rule.CHANNEL_FAILING and not is_escalated:
-        return _ways_around(ChannelName(said.facts.name), around)
+    policies, rule, scope, reason = around.policies, said.rule, said.facts.scope, said.reason
+    payer, owner = policies.account(scope.account) if scope.account else None, None
+    usual, escalate, thresholds = policies.operators, policies.operators_escalate, tuple[Threshold, ...]()
     is_about_money = rule.is_about_spend or rule.is_about_balance or rule.is_about_news
-    if not (is_about_money or rule.happened or rule in {Rule.FOREIGN_CURRENCY, Rule.LATE}):
-        is_there = [name for name in said.channels if name in around.targets and rule is Rule.DIGEST]
-        wanted = policies.operators_escalate if is_escalated else None
-        return tuple(is_there) or ((wanted.channels if wanted else ()) if is_escalated else policies.operators)
-    workspace = scope.workspace if isinstance(scope, BudgetScope) else None
-    owners = (one for one in policies.workspaces if one.workspace == workspace and one.account in {None, scope.account})
-    owner = next(owners, payer)
-    if owner is None or is_escalated:
-        return owner.escalate.channels if owner and owner.escalate else ()
-    which = (scope.budget, scope.per) if isinstance(scope, BudgetScope) else ("", PeriodKind.MONTH)
-    finer = next((one for one in owner.budgets if (one.name, one.per) == which), None)
-    labels, usual = {said.facts.threshold, *said.facts.also}, (finer and finer.channels) or owner.channels
-    usual = owner.month_closed if rule is Rule.MONTH_CLOSED else usual
-    thresholds = (finer or owner).thresholds if rule.is_about_spend else ()
+    if rule is Rule.CHANNEL_FAILING:
+        usual = _ways_around(ChannelName(said.facts.name), around)
+    elif is_about_money or rule.happened or rule in {Rule.FOREIGN_CURRENCY, Rule.LATE}:
+        workspace = scope.workspace if isinstance(scope, BudgetScope) else None
+        owners = (one for one in policies.workspaces if one.workspace == workspace and one.account in {None, scope.account})
+        if (owner := next(owners, payer)) is None:
+            return ()
+        escalate = owner.escalate
+        finer = policies.finer(scope) if isinstance(scope, BudgetScope) else None
+        usual = owner.month_closed if rule is Rule.MONTH_CLOSED else (finer and finer.channels) or owner.channels
+        thresholds = (finer or owner).thresholds if rule.is_about_spend else ()
+        if reason is Reason.ACTION:
+            return asked(thresholds, (finer or owner).actions, {said.facts.threshold, *said.facts.also})
+    escalated = escalate.channels if escalate else ()
+    if reason is Reason.ESCALATED:
+        return escalated
+    labels = {said.facts.threshold, *said.facts.also}
     found = channels_of((one for one in thresholds if one.label in labels), usual) or usual
-    if thresholds and (rule is Rule.CORRECTED or said.reason is Reason.REPEATED):
+    if rule is Rule.CORRECTED or reason in {Reason.REPEATED, Reason.RESOLVED}:
         # They are for all who heard before, of more than they name.
-        still = {*usual, *channels_of(thresholds, usual)}
+        still = {*usual, *channels_of(thresholds, usual), *escalated}
         return tuple(name for name in said.channels if name in still) or found
     return found
 

@@ -13,13 +13,22 @@ import structlog
 
 from spendwatch.domain.errors import PermanentDeliveryError, TemporaryDeliveryError
 from spendwatch.domain.health import ChannelHealth, ChannelPause
-from spendwatch.domain.notification import DELIVERED_WITHIN, PAUSES, Delivery, DeliveryId, channel_pause, pause_after
+from spendwatch.domain.notification import (
+    DELIVERED_WITHIN,
+    PAUSES,
+    Delivery,
+    DeliveryId,
+    DeliveryState,
+    Reason,
+    channel_pause,
+    pause_after,
+)
 from spendwatch.domain.period import Clock
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.routing import OPEN, Route
 from spendwatch.domain.scope import AlertScope
-from spendwatch.jobs.conditions import Surroundings, ways_of
-from spendwatch.jobs.ports import Channel, Health, Outbox
+from spendwatch.jobs.conditions import Surroundings, ways_now
+from spendwatch.jobs.ports import AlertBook, Channel, Health, Outbox
 
 log = structlog.get_logger("spendwatch")
 
@@ -31,6 +40,8 @@ _TRIED_AGAIN = timedelta(days=1)
 
 _JITTER = 0.1
 _DISABLED = "the channel is disabled: "
+STRAYED = "the configuration no longer has this channel or recipient"
+UNWANTED = "the alert no longer goes over this channel"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,18 +175,34 @@ class _Round:
         return [Settled(one, known.trouble, final=True) for one in lost]
 
 
-def find_ways(strays: Sequence[Delivery], outbox: Outbox, health: Health, around: Surroundings, *, now: datetime) -> int:
-    """Send over what the configuration names now what waited for a channel that is gone, and what reached nobody.
+def find_ways(outbox: Outbox, book: AlertBook, health: Health, around: Surroundings, *, is_new: bool, now: datetime) -> int:
+    """Send over what the configuration names now what waited for another channel or recipient, and what reached nobody.
 
-    Returns how many deliveries are due that were not. What was given up is tried again once its channel works, else once a day.
+    `is_new`: the configuration may be another one since the last time: what waits goes only to whom its alert names now, and
+    the end to all who heard of it. Returns how many deliveries are due that were not. What was given up is tried again once its
+    channel works, else once a day.
     """
+    waiting = outbox.waiting(None if is_new else around.targets)
+    ways = {said.id: ways_now(said, around) for said in (*(one.notification for one in waiting), *around.undelivered)}
+    heard = book.heard({one.notification.alert for one in waiting if one.notification.reason is Reason.RESOLVED})
+    turned: dict[tuple[DeliveryState, str], list[Delivery]] = {}
+    for one in waiting:
+        said, named = one.notification, ways[one.notification.id]
+        is_there = one.target in around.targets.get(one.channel, ())
+        if is_there and (one.channel in named or (said.reason is Reason.RESOLVED and one.channel in heard.get(said.alert, ()))):
+            continue
+        why = UNWANTED if is_there else STRAYED
+        state = DeliveryState.CANCELLED if named else DeliveryState.DEAD
+        turned.setdefault((state, f"{why}; now: {', '.join(named)}" if named else why), []).append(one)
+    for (state, why), some in turned.items():
+        log.warning("deliveries_strayed", count=len(some), channels=sorted({one.channel for one in some}), why=why)
+        outbox.turn_away([one.id for one in some], state, now=now, why=why)
     known = {channel.name: channel for channel in health.channels()}
     closed = {name for name, channel in known.items() if channel.disabled}
     works = {name for name in around.targets if name not in known or not known[name].failures} - closed
-    lost = {one.id: one for one in (*(stray.notification for stray in strays), *around.undelivered)}
-    named = ((one, [name for name in ways_of(one, around) if name not in closed]) for one in lost.values())
-    ways = [(one, {name: around.targets[name] for name in names if name in around.targets}) for one, names in named]
-    return outbox.offer(ways, again=works, before=now - _TRIED_AGAIN, now=now) if ways else 0
+    lost = {one.id: one for one in (*(one.notification for some in turned.values() for one in some), *around.undelivered)}
+    offers = [(one, {name: around.targets[name] for name in ways[one.id] if name not in closed}) for one in lost.values()]
+    return outbox.offer(offers, again=works, before=now - _TRIED_AGAIN, now=now) if offers else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,15 @@ from spendwatch.domain.health import (
     SourceHealth,
 )
 from spendwatch.domain.merging import Held, Reading, Resolution
-from spendwatch.domain.notification import Delivery, DeliveryId, Loudness, Notification, NotificationId, Superseded
+from spendwatch.domain.notification import (
+    Delivery,
+    DeliveryId,
+    DeliveryState,
+    Loudness,
+    Notification,
+    NotificationId,
+    Superseded,
+)
 from spendwatch.domain.novelty import ChargedValue, Learnt
 from spendwatch.domain.outstanding import Charged, OutstandingDay
 from spendwatch.domain.period import BillingPeriod, PeriodClose
@@ -262,6 +270,9 @@ class AlertBook(Protocol):
     def shown_on(self, channel: ChannelName, since: datetime) -> Sequence[tuple[Notification, bool]]:
         """Return what arrived last over a channel of each alert, and whether that fires: of what does, or ended since then."""
 
+    def heard(self, alerts: Iterable[AlertId]) -> Mapping[AlertId, frozenset[ChannelName]]:
+        """Return over which channels something about each of these alerts arrived, or may have."""
+
     def notified(self, alerts: Iterable[AlertId]) -> Mapping[AlertId, int]:
         """Return for each of these alerts how many deliveries arrived; alerts of which none did are left out."""
 
@@ -358,8 +369,11 @@ class Outbox(Protocol):
     def release(self, claimed: Iterable[DeliveryId], begun: Collection[DeliveryId] = ()) -> None:
         """End the lease of these: what has no outcome is taken up before the next claim. `begun`: what may have been sent."""
 
-    def give_up_strays(self, targets: Mapping[ChannelName, Sequence[str]], *, now: datetime) -> Sequence[Delivery]:
-        """Give up what waits for a channel, or a recipient, that is none of these; return it."""
+    def waiting(self, but: Mapping[ChannelName, Sequence[str]] | None = None) -> Sequence[Delivery]:
+        """Return what waits; `but`: for a channel or a recipient that is none of these."""
+
+    def turn_away(self, which: Iterable[DeliveryId], state: DeliveryState, *, now: datetime, why: str) -> None:
+        """Settle what waits and is not attempted any more."""
 
     def offer(
         self,
@@ -415,6 +429,9 @@ class Health(Protocol):
         self, channel: ChannelName, why: str, *, at: datetime, disable: bool = False, pause: ChannelPause | None = None
     ) -> None:
         """The channel did not take a notification; `disable`: it wants none at all; `pause`: it takes none for now."""
+
+    def keep_channels(self, channels: Collection[ChannelName]) -> None:
+        """Forget what is known about all other channels."""
 
     def retry_channels(self, channels: Collection[ChannelName]) -> None:
         """Try these channels at once: a person wants it. A pause that the receiver asked for remains."""

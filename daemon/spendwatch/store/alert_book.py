@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
 
 from spendwatch.domain.alert import AlertId, AlertState
 from spendwatch.domain.notification import Delivery, DeliveryState, Notification, Reason
@@ -67,7 +68,10 @@ class AlertBook(Book):
             .exists(),
         )
         # From the notification on: of ten thousand, next to none has no living copy, but all of their alerts may fire.
-        has_none = ~copy.where(delivery.c.state != DeliveryState.DEAD).exists()
+        # What was cancelled is no living copy. Where nothing else was there, a person did not want it.
+        is_dead, is_cancelled = (delivery.c.state == state for state in (DeliveryState.DEAD, DeliveryState.CANCELLED))
+        died, was_cancelled = copy.where(is_dead).exists(), copy.where(is_cancelled).exists()
+        has_none = and_(~copy.where(~or_(is_dead, is_cancelled)).exists(), or_(died, ~was_cancelled))
         alone = select(notification.c.body).where(
             has_none, ~select(held.c.channel).where(held.c.notification == notification.c.id).exists(), *is_latest
         )
@@ -97,17 +101,30 @@ class AlertBook(Book):
 
     def notified(self, alerts: Iterable[AlertId]) -> Mapping[AlertId, int]:
         """Return for each of these alerts how many deliveries arrived, those of digests with it included."""
-        return {which: number for some in batches(alerts) for which, number in self._notified(some).items()}
+        numbers = Counter[AlertId]()
+        for which, _, number in self._told(alerts, func.lower(delivery.c.state) == DeliveryState.DELIVERED.value):
+            numbers[which] += number
+        return numbers
 
-    def _notified(self, alerts: Sequence[AlertId]) -> Mapping[AlertId, int]:
+    def heard(self, alerts: Iterable[AlertId]) -> Mapping[AlertId, frozenset[ChannelName]]:
+        """Return over which channels something about each of these alerts arrived, or may have."""
+        named: dict[AlertId, frozenset[ChannelName]] = {}
+        going = [DeliveryState.DELIVERED.value, DeliveryState.ATTEMPTING.value]
+        for which, name, _ in self._told(alerts, or_(func.lower(delivery.c.state).in_(going), delivery.c.maybe_repeated)):
+            named[which] = named.get(which, frozenset()) | {name}
+        return named
+
+    def _told(self, alerts: Iterable[AlertId], is_told: ColumnElement[bool]) -> Iterator[tuple[AlertId, ChannelName, int]]:
+        """Yield how many such deliveries each of these alerts has over each channel."""
         # In lower case the state's index is of no use: nearly everything on record arrived, and few of it is asked for.
-        these = notification.c.alert.in_(alerts), func.lower(delivery.c.state) == DeliveryState.DELIVERED.value
-        told = select(notification.c.alert, delivery.c.id)
+        told = select(notification.c.alert, delivery.c.channel, delivery.c.id).where(is_told)
         alone, together = told.join(delivery), told.join(held).join(delivery, delivery.c.notification == held.c.digest)
-        each = alone.where(*these).union(together.where(*these)).subquery()
-        with self._database.reading() as connection:
-            found = connection.execute(select(each.c.alert, func.count()).group_by(each.c.alert)).all()
-        return {AlertId(which): number for which, number in found}
+        for some in batches(alerts):
+            these = notification.c.alert.in_(some)
+            each = alone.where(these).union(together.where(these)).subquery()
+            kinds = each.c.alert, each.c.channel
+            with self._database.reading() as connection:
+                yield from connection.execute(select(*kinds, func.count()).group_by(*kinds)).all()
 
     def forget(self, before: datetime, rendered_before: datetime) -> int:
         """Delete messages older than that with their deliveries, and the bytes of those settled before the other moment.

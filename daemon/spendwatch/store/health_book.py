@@ -13,6 +13,7 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     case,
+    delete,
     select,
     update,
 )
@@ -99,6 +100,12 @@ class HealthBook(Book):
         first: Row = {"name": channel, "disabled": disable, **_NO_PAUSE}
         with self._database.writing() as connection:
             note_failure(connection, channel_health, first, why, at=at, always=lasting)
+
+    def keep_channels(self, channels: Collection[ChannelName]) -> None:
+        """Forget what is known about all other channels."""
+        if any(one.name not in channels for one in self.channels()):
+            with self._database.writing() as connection:
+                connection.execute(delete(channel_health).where(channel_health.c.name.not_in(channels)))
 
     def retry_channels(self, channels: Collection[ChannelName]) -> None:
         """Try these channels at once: a person wants it. A pause that the receiver asked for remains."""

@@ -79,7 +79,6 @@ _CANCELLED = "cancelled by operator"
 _CANCELLED_LATE = "cancelled by operator while being attempted: it may have arrived"
 _REQUEUED = "requeued by operator"
 _OFFERED = "retried because nobody could be notified"
-STRAYED = "the configuration no longer has this channel or recipient"
 
 Targets: TypeAlias = Mapping[ChannelName, Sequence[str]]
 
@@ -286,23 +285,26 @@ class Outbox(Book):
         with self._database.reading() as connection:
             return connection.scalar(select(func.count()).where(_waits, delivery.c.is_held)) or 0
 
-    def give_up_strays(self, targets: Targets, *, now: datetime) -> Sequence[Delivery]:
-        """Give up what waits for a channel, or a recipient, that is none of these; return it."""
-        return self._give_up_all(~_leads_to(targets), now=now, why=STRAYED)
+    def waiting(self, but: Targets | None = None) -> Sequence[Delivery]:
+        """Return what waits; `but`: for a channel or a recipient that is none of these."""
+        query = select_deliveries(_waits, *(() if but is None else (~_leads_to(but),)))
+        with self._database.reading() as connection:
+            return deliveries(connection, query.order_by(delivery.c.created_at, delivery.c.id))
+
+    def turn_away(self, which: Iterable[DeliveryId], state: DeliveryState, *, now: datetime, why: str) -> None:
+        """Settle what waits and is not attempted any more."""
+        end = update(delivery).where(_waits).values(state=state, settled_at=now, last_error=why)
+        with self._database.writing() as connection:
+            for some in batches(which):
+                connection.execute(end.where(delivery.c.id.in_(some)))
 
     def give_up_waiting(self, channel: ChannelName, *, since: datetime, now: datetime, why: str) -> Sequence[Delivery]:
         """Give up what has waited for the channel since then; return it."""
-        waited = and_(delivery.c.channel == channel, delivery.c.created_at <= since, ~delivery.c.is_held)
-        return self._give_up_all(waited, now=now, why=why)
-
-    def _give_up_all(self, which: ColumnElement[bool], *, now: datetime, why: str) -> Sequence[Delivery]:
+        waited = delivery.c.channel == channel, delivery.c.created_at <= since, ~delivery.c.is_held
         with self._database.reading() as connection:
-            found = deliveries(connection, select_deliveries(_waits, which))
+            found = deliveries(connection, select_deliveries(_waits, *waited))
         if found:
-            end = update(delivery).where(_waits).values(state=DeliveryState.DEAD, settled_at=now, last_error=why)
-            with self._database.writing() as connection:
-                for some in batches(one.id for one in found):
-                    connection.execute(end.where(delivery.c.id.in_(some)))
+            self.turn_away((one.id for one in found), DeliveryState.DEAD, now=now, why=why)
         return found
 
     def free(self, channels: Collection[ChannelName], *, now: datetime) -> None:

@@ -43,8 +43,8 @@ def running_of(settings: Settings, store: Store, now: datetime) -> Running:
         for (name, loudness), due in outbox.due().items()
     )
     channels = [known.get(name, ChannelHealth(name)) for name in routes]
-    first = min(tried, default=None)
-    return Running(store.database.is_taken(), health.daemon(), outbox.counts(), first, outbox.held(), channels)
+    first, counts = min(tried, default=None), {key: number for key, number in outbox.counts().items() if key[0] in routes}
+    return Running(store.database.is_taken(), health.daemon(), counts, first, outbox.held(), channels)
 
 
 def status_json(overview: Overview, running: Running, zone: tzinfo) -> dict[str, object]:
