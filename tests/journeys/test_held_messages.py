@@ -177,6 +177,10 @@ def test_a_silence_holds_what_it_names_and_ends(timed: TimedHome) -> None:
     assert timed.calls()[1]["data"]["held_by"] == "silence"
     assert len(timed.mails()) == 2
     assert timed.json("silence")["silences"] == []
+    ended, made = (one for one in timed.json("ledger", "audit")["audit"] if "silence" in one["action"])
+    assert (made["action"], made["actor"], made["detail"]) == ("silence", "li", "until 2026-09-16 14:00: moving")
+    assert (ended["action"], ended["subject"]) == ("end silence", f"{number} workspace=Research")
+    assert "2026-09-16 10:00" in timed.call("silence", "list", "--all").stdout
     assert "held by silence" in timed.call("explain", alert).stdout
     misspelt = timed.call("silence", "add", "--workspace", "Reserch", "--for", "4h")
     assert "note: no workspace file has an id or name like 'Reserch'" in misspelt.stderr

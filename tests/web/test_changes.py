@@ -77,7 +77,9 @@ def test_the_like_of_an_alert_is_silenced_for_a_while(house: WebHouse) -> None:
         assert "Silenced until" not in client.get(f"/alerts/{alert_of(house, 'balance.low')['id']}").text, "it is about others"
     (silence,) = house.home.json("silence", "list")["silences"]
     assert (silence["author"], silence["rule"]) == ("li.wei", alert["rule"])
-    assert silence["workspace"] == alert["scope"].removeprefix("workspace:").partition("/")[0]
+    assert (silence["scope"], silence["workspace"]) == (alert["scope"], ""), "no wider than the alert"
+    (noted,) = [one for one in house.home.json("ledger", "audit")["audit"] if one["action"] == "silence"]
+    assert (noted["actor"], silence["id"] in noted["subject"]) == ("li.wei", True)
     assert silence["ends_at"] == (house.home.now + timedelta(days=1)).isoformat(timespec="seconds")
 
 

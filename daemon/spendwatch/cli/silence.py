@@ -19,9 +19,10 @@ from spendwatch.domain.scope import can_fit
 from spendwatch.exact_json import json_fields
 from spendwatch.settings.suggestions import suggestion
 from spendwatch.state import opened_store, system_clock
-from spendwatch.views.changes import LONGEST_SILENCE, new_silence_id
+from spendwatch.views import changes
+from spendwatch.views.changes import LONGEST_SILENCE
 
-_MATCHERS = ("rule", "account", "workspace", "tags", "severity")
+_MATCHERS = ("rule", "account", "workspace", "tags", "severity", "scope")
 
 
 @click.group(invoke_without_command=True)
@@ -37,6 +38,7 @@ def silence(ctx: click.Context, *, as_json: bool) -> None:
 @click.option("--account", metavar="NAME", default="", help="An account, by its name or id.")
 @click.option("--workspace", metavar="PATTERN", default="", help="Workspaces, by id or name, like 'llm-demo*'.")
 @click.option("--tag", "tags", metavar="KEY=VALUE", multiple=True, help="Budgets that select this tag; several must all fit.")
+@click.option("--scope", metavar="PATTERN", default="", help="What an alert is about, as `alerts --json` has its scope.")
 @click.option("--severity", type=click.Choice([one.value for one in Severity]))
 @click.option("--for", "lasts", type=DURATION, help="How long, like 4h or 2d; 90d at most.")
 @click.option("--until", metavar="TIME", help="Until when, like 2026-09-16T18:00, in the billing time zone.")
@@ -50,6 +52,7 @@ def add(
     account: str,
     workspace: str,
     tags: tuple[str, ...],
+    scope: str,
     severity: str | None,
     lasts: timedelta | None,
     until: str | None,
@@ -61,12 +64,12 @@ def add(
     What begins and ends during the silence is recorded, and not sent. Expire it earlier with: spendwatch silence expire ID
     """
     settings, now = place.settings(), system_clock()
-    if not (rule or account or workspace or tags or severity):
-        msg = "name what to silence: --rule, --account, --workspace, --tag or --severity; --rule '*' is everything"
+    if not (rule or account or workspace or tags or scope or severity):
+        msg = "name what to silence: --rule, --account, --workspace, --tag, --scope or --severity; --rule '*' is everything"
         raise click.UsageError(msg)
     _check_patterns(rule, workspace, tags)
     one = Silence(
-        id=new_silence_id(),
+        id=changes.new_silence_id(),
         created_at=now,
         ends_at=_end(lasts, until, now, settings.zone),
         author=author or actor(),
@@ -76,9 +79,10 @@ def add(
         workspace=workspace,
         tags=tags,
         severity=severity or "",
+        scope=scope,
     )
     with opened_store(settings) as store:
-        store.book.add_silence(one)
+        changes.silence(store, one, settings.zone)
     click.echo(f"Silence {one.id} ({one.matchers}) until {when(one.ends_at, settings.zone)}.")
     watched = (name for each in settings.policies.workspaces for name in (each.workspace, each.name))
     if workspace and not any(fnmatchcase(name, workspace) for name in watched):
@@ -138,16 +142,16 @@ def list_silences(place: Place, *, everything: bool = False, as_json: bool = Fal
         held = [message.row.silence for message in store.book.waiting() if message.row]
 
     def row(one: Silence) -> tuple[str, ...]:
-        ends = when(one.ends_at, settings.zone)
-        return one.id, ends, str(held.count(one.id)), clean(one.author), clean(one.matchers), clean(one.comment)
+        made, ends = when(one.created_at, settings.zone), when(one.ends_at, settings.zone)
+        return one.id, made, ends, str(held.count(one.id)), clean(one.author), clean(one.matchers), clean(one.comment)
 
     def json(one: Silence) -> dict[str, object]:
         fields = json_fields(one, "id", "created_at", "ends_at", "author", "comment", *_MATCHERS, zone=settings.zone)
         return fields | {"held": held.count(one.id)}
 
     none = "No silence on record." if everything else "No silence is active."
-    headings = ("ID", "UNTIL", "HELD", "BY", "WHAT", "COMMENT")
-    return print_list("silences", found, json if as_json else None, headings, row, none=none, wraps="COMMENT")
+    headings = ("ID", "SINCE", "UNTIL", "HELD", "BY", "WHAT", "COMMENT")
+    return print_list("silences", found, json if as_json else None, headings, row, none=none, wraps="COMMENT", less=("SINCE",))
 
 
 @silence.command(short_help="End a silence now.")
@@ -161,6 +165,6 @@ def expire(place: Place, which: str) -> int:
         if one.ends_at <= now:
             msg = f"{one.id} ended at {when(one.ends_at, settings.zone)}"
             raise click.BadParameter(msg, param_hint="ID")
-        store.book.end_silence(one.id, now)
+        changes.end_silence(store, one, actor(), now)
     click.echo(f"Silence {one.id} has ended.")
     return Exit.DONE

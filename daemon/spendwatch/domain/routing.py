@@ -127,6 +127,8 @@ class Silence:
     tags: tuple[str, ...] = ()
     """Each written as `key=value`."""
     severity: str = ""
+    scope: str = ""
+    """What an alert is about, as JSON shows it."""
 
     def fits(self, one: Notification, tags: Tags) -> bool:
         """Return whether it is about such a message. Rule, workspace and the values of tags are patterns."""
@@ -137,14 +139,16 @@ class Silence:
             and self.account in {"", scope.account}
             and (not self.workspace or any(fnmatchcase(name, self.workspace) for name in place if name))
             and self.severity in {"", one.severity.value}
+            and (self.scope in {"", scope.label} or fnmatchcase(scope.label, self.scope))
             and all(_has_tag(said, tags) for said in self.tags)
         )
 
     @property
     def matchers(self) -> str:
         """What it is about, as it was asked for."""
-        said = (("rule", self.rule), ("account", self.account), ("workspace", self.workspace), ("severity", self.severity))
-        return " ".join((*(f"{name}={value}" for name, value in said if value), *(f"tag:{tag}" for tag in self.tags)))
+        names = ("rule", "account", "scope", "workspace", "severity")
+        said = (f"{name}={value}" for name in names if (value := getattr(self, name)))
+        return " ".join((*said, *(f"tag:{tag}" for tag in self.tags)))
 
 
 def _has_tag(said: str, tags: Tags) -> bool:

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta, tzinfo
 
-from spendwatch.domain.alert import Acknowledgement, Alert
+from spendwatch.domain.alert import Acknowledgement, Alert, Rule
 from spendwatch.domain.errors import LedgerUnavailableError
 from spendwatch.domain.notification import Delivery, DeliveryId, DeliveryState
 from spendwatch.domain.routing import Silence
-from spendwatch.domain.scope import BudgetScope
 from spendwatch.settings import Settings
 from spendwatch.state import Store
 from spendwatch.store.audit import AuditEntry
@@ -53,21 +52,22 @@ def entry(action: str, alert: Alert, detail: str, who: str, now: datetime) -> Au
 
 
 def silence_like(alert: Alert, *, who: str, now: datetime, lasts: timedelta, comment: str) -> Silence:
-    """Return what holds the messages of alerts of the same rule about the same workspace or account for a while."""
-    scope = alert.key.scope
-    workspace = scope.workspace if isinstance(scope, BudgetScope) else None
-    return Silence(
-        id=new_silence_id(),
-        created_at=now,
-        ends_at=now + min(lasts, LONGEST_SILENCE),
-        author=who,
-        comment=comment,
-        rule=alert.key.rule.type,
-        account=scope.account,
-        workspace=workspace or "",
-        tags=(),
-        severity="",
-    )
+    """Return what holds the messages of alerts of the same rule about the same for a while."""
+    key, end = alert.key, now + min(lasts, LONGEST_SILENCE)
+    # Of rejected files each is an alert of its own, and the next one is another file.
+    about = "" if key.rule is Rule.REJECTED else key.scope.label
+    return Silence(new_silence_id(), now, end, who, comment, rule=key.rule.type, account=key.scope.account, scope=about)
+
+
+def silence(store: Store, one: Silence, zone: tzinfo) -> None:
+    """Put a silence on record."""
+    detail = f"until {when(one.ends_at, zone)}{f': {one.comment}' if one.comment else ''}"
+    store.book.add_silence(one, AuditEntry(one.created_at, one.author, "silence", f"{one.id} {one.matchers}", detail))
+
+
+def end_silence(store: Store, one: Silence, who: str, now: datetime) -> None:
+    """End a silence before its time."""
+    store.book.end_silence(one.id, now, AuditEntry(now, who, "end silence", f"{one.id} {one.matchers}", ""))
 
 
 def new_silence_id() -> str:

@@ -218,7 +218,8 @@ class Pages:
                 case "unack":
                     changes.take_back(reader.store, [alert], who, now)
                 case "silence" if lasts:
-                    reader.store.book.add_silence(changes.silence_like(alert, who=who, now=now, lasts=lasts, comment=comment))
+                    one = changes.silence_like(alert, who=who, now=now, lasts=lasts, comment=comment)
+                    changes.silence(reader.store, one, reader.settings.zone)
                 case _:
                     raise HTTPException(HTTPStatus.NOT_FOUND, "nothing like that can be done with an alert")
 
