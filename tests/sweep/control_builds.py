@@ -15,6 +15,7 @@ from spendwatch.channels.webhook_settings import WebhookConfig
 from spendwatch.domain.notification import Delivery, Loudness, NotificationId
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.review import Verdict
+from spendwatch.store import sqlite
 from spendwatch.store.alert import put_alerts
 from spendwatch.store.alert_book import AlertBook
 from spendwatch.store.delivery import put_deliveries
@@ -77,8 +78,15 @@ def commit_twice() -> None:
     AlertBook.commit = commit  # type: ignore[method-assign] # as above
 
 
+def sync_seldom() -> None:
+    """Sync at checkpoints alone, as many advise: a power cut takes what was committed since."""
+    seldom = tuple(pragma.replace("FULL", "NORMAL") for pragma in sqlite._WRITER)
+    sqlite._WRITER = seldom  # type: ignore[assignment] # as above
+
+
 CONTROLS: Mapping[str, Callable[[], None]] = {
     "settled-first": settle_first,
     "random-ids": send_under_random_ids,
     "two-transactions": commit_twice,
+    "seldom-synced": sync_seldom,
 }

@@ -111,6 +111,12 @@ class Program:
         ended = self._traced(log, names, room, "-y")
         return ended, list(_calls(log.read_text(errors="replace").splitlines()))
 
+    def recorded(self, names: Collection[str]) -> tuple[Ended, str]:
+        """Run it to its end; return strace's log of these calls with all that they write, and when."""
+        log = self.folder / "strace.log"
+        ended = self._traced(log, names, Room.WHOLE, "-y", "-ttt", "-s", str(1 << 20))
+        return ended, log.read_text(errors="replace")
+
     def _traced(self, log: Path, names: Collection[str], room: Room, *more: str) -> Ended:
         # --seccomp-bpf would make it cheaper, but then the signal is not delivered at the call.
         paths = [part for path in self.state for part in ("-P", str(path))] if room is Room.STATE else []
