@@ -80,7 +80,7 @@ class NoWords(Wording):
     def __init__(self) -> None:
         super().__init__(Language.EN, UTC)
 
-    def summary(self, notification: Notification) -> str:
+    def subject(self, notification: Notification) -> str:
         """Return any text."""
         del notification
         return "text"

@@ -22,7 +22,7 @@ TEXTS = read_texts(CONTENT)
 PACKAGE = Path(spendwatch.__file__).parent
 LETTERS = ("head", "letter", "advice", "figures", "charts", "words", "reader", "balance_figures", "report_figures", "own_words")
 OTHERS = ("cli/doctor", "cli/explain", "views/explanation", "web/formats")
-NAME_AT = {"text": 0, "joined": 0, "of_rule": 0, "text_in": 1}
+NAME_AT = {"text": 0, "joined": 0, "row": 0, "of_rule": 0, "text_in": 1}
 """Which argument names the text, by what is called."""
 SAME = {"Token Plan", "Coding Plan", "API Key {name}"}
 """What Chinese readers call so, too."""
@@ -88,8 +88,8 @@ def _uses(file: str) -> Iterator[Use]:
                 if not isinstance(call, ast.Call) or method not in NAME_AT or source in PASSED_ON:
                     continue
                 name, *of = call.args[NAME_AT[method] :]
-                form = "rules.*.{}" if method == "of_rule" else "{}.*" if of and method != "joined" else "{}"
-                own = frozenset(keyword.arg or "**" for keyword in call.keywords)
+                form = "rules.*.{}" if method == "of_rule" else "{}.*" if of and method in {"text", "text_in"} else "{}"
+                own = frozenset(keyword.arg or "**" for keyword in call.keywords if method != "row")
                 fills = method != "text_in" and (receiver in {"", "words"} or file == "letters/words")
                 known = frozenset(words.KNOWN) if fills else frozenset[str]()
                 yield Use(source, tuple(map(form.format, _names(name, scope, module))), own, known)

@@ -20,7 +20,7 @@ class AppriseChannel(Channel[AppriseConfig]):
 
     def render(self, notification: Notification, target: str) -> bytes:  # noqa: ARG002 -- a service is one receiver
         """Return subject and text."""
-        text = f"{self._wording.summary(notification)}\n{self._wording.text(notification)}"
+        text = f"{self._wording.subject(notification)}\n{self._wording.text(notification)}"
         return text.translate(_LOOKALIKES).encode()
 
     async def send(self, delivery: Delivery) -> str:

@@ -17,51 +17,25 @@ _JUST_NOW = timedelta(minutes=1)
 
 def equation(words: Words, balance: Position) -> Iterator[Row]:
     """Yield the terms that are known, what they make, what is reported, and what counts in the end."""
-    text = words.text
-    yield from _quota(words, balance) if balance.reading.is_reseller_quota else _terms(words, balance)
-    if balance.computed == balance.available:
-        yield Row(text("available"), words.money(balance.available), sign="=")
-        yield from _reported(words, balance)
+    text, row, reading = words.text, words.row, balance.reading
+    is_sum = balance.computed == balance.available
+    if reading.is_reseller_quota:
+        yield from row("quota", reading.quota)
+        yield from row("quota_consumed", reading.quota_consumed)
     else:
-        if balance.computed is not None:
-            yield Row(text("by_formula"), words.money(balance.computed), sign="=")
-        yield from _reported(words, balance)
-        if balance.spent_since is not None:
-            yield Row(text("spent_since"), words.money(balance.spent_since), sign="−")
-        yield Row(text("available"), words.money(balance.available), sign="=")
-
-
-def _quota(words: Words, balance: Position) -> Iterator[Row]:
-    for label, money in (
-        (words.text("quota"), balance.reading.quota),
-        (words.text("quota_consumed"), balance.reading.quota_consumed),
-    ):
-        if money is not None:
-            yield Row(label, words.money(money))
-
-
-def _terms(words: Words, balance: Position) -> Iterator[Row]:
-    text = words.text
-    if balance.reading.cash is not None:
-        yield Row(text("cash"), words.money(balance.reading.cash))
-    if balance.reading.credit is not None:
-        yield Row(text("credit"), words.money(balance.reading.credit), sign="+" if balance.reading.cash else "")
-    if balance.unsettled_current is not None and balance.unsettled_previous is not None:
-        yield Row(text("unsettled_current"), words.money(balance.unsettled_current), sign="−")
-        yield Row(text("unsettled_previous"), words.money(balance.unsettled_previous), sign="−")
-    elif (unsettled := balance.unsettled) is not None:
-        yield Row(text("unsettled"), words.money(unsettled), text("unsettled_derived") if balance.is_derived else "", sign="−")
-
-
-def _reported(words: Words, balance: Position) -> Iterator[Row]:
-    if balance.reading.reported is None:
-        return
-    is_own = balance.reading.origin in {Origin.FILE, Origin.URL}
-    yield Row(
-        words.text("reported"),
-        words.money(balance.reading.reported),
-        words.text("reported_elsewhere") if is_own else words.text("reported_note"),
-    )
+        yield from row("cash", reading.cash)
+        yield from row("credit", reading.credit, sign="+" if reading.cash else "")
+        if balance.unsettled_current is not None and balance.unsettled_previous is not None:
+            yield from row("unsettled_current", balance.unsettled_current, sign="−")
+            yield from row("unsettled_previous", balance.unsettled_previous, sign="−")
+        else:
+            yield from row("unsettled", balance.unsettled, text("unsettled_derived") if balance.is_derived else "", sign="−")
+    yield from row("available" if is_sum else "by_formula", balance.computed, sign="=")
+    note = text("reported_elsewhere" if reading.origin in {Origin.FILE, Origin.URL} else "reported_note")
+    yield from row("reported", reading.reported, note)
+    if not is_sum:
+        yield from row("spent_since", balance.spent_since, sign="−")
+        yield from row("available", balance.available, sign="=")
 
 
 def remarks(words: Words, balance: Position) -> Iterator[str]:

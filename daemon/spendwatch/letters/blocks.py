@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TypeAlias, TypeVar
 
-from spendwatch.letters.parts import Chart, Entries, Gauge, Letter, Points, Row, Section, Table
+from spendwatch.letters.parts import Chart, Gauge, Letter, Points, Row, Section, Table
 
 _CELLS = 20
 _SHADES = {"spent": "▇", "expected": "▒", "free": "░"}
@@ -68,14 +68,14 @@ def _blocks(letter: Letter) -> Iterator[Block]:
 
 def _of_section(section: Section) -> Block:
     match section:
+        case Table(kind="messages"):
+            rows = tuple((row.label, _joined(row.value, row.note)) for row in section.rows)
+            return Block(Kind.LIST, rows, section.title)
         case Table():
             return Block(Kind.LIST, tuple(map(_fact, section.rows)), section.title)
         case Points():
             rank = Rank.VITAL if section.is_vital else Rank.EXTRA
             return Block(Kind.LIST, _lines(section.points), section.title, rank)
-        case Entries():
-            entries = tuple((one.text, _joined(one.value, one.note)) for one in section.entries)
-            return Block(Kind.LIST, entries, section.title)
         case Chart(is_upright=True, bars=(first, *_) as days):
             columns = "".join(_COLUMNS[day.length * (len(_COLUMNS) - 1) // 100] for day in days)
             course = f"{first.label} {columns} {_joined(days[-1].label, days[-1].value, days[-1].note)}"

@@ -120,29 +120,26 @@ def _checked(words: Words, one: Forecast, final: Money) -> Row:
 
 
 def _spend_rows(words: Words) -> Iterator[Row]:
-    facts, text, spend = words.facts, words.text, words.facts.spend
+    facts, text, row, spend = words.facts, words.text, words.row, words.facts.spend
     if spend is None:
         return
     if facts.discrepancy and (before := facts.discrepancy.before):
-        yield Row(text("now"), words.money(spend))
-        yield Row(text("before"), words.money(before))
-        yield Row(text("change"), words.money(spend - before, "+"))
+        yield from row("now", spend)
+        yield from row("before", before)
+        yield from row("change", spend - before, plus="+")
         return
     if words.notification.rule not in _WITH_AMOUNT:
         yield Row(text("spent", facts.counts), words.money(spend), "" if facts.budget else text("no_budget"))
     yield from _split_rows(words)
     if facts.budget is not None:
-        left = facts.budget - spend
-        is_over = left.amount < 0
-        yield Row(text("over"), words.money(spend - facts.budget)) if is_over else Row(text("left"), words.money(left))
-    if facts.reached_at is not None:
-        share = words.label(facts.threshold) if facts.threshold.endswith("%") else ""
-        yield Row(text("threshold"), words.money(facts.reached_at), words.joined("then", share, *_also(words)))
+        yield from row("over", spend - facts.budget) if spend > facts.budget else row("left", facts.budget - spend)
+    share = words.label(facts.threshold) if facts.threshold.endswith("%") else ""
+    yield from row("threshold", facts.reached_at, words.joined("then", share, *_also(words)))
     if facts.too_old:
         yield Row(text("expected"), text("too_old"), is_amount=False)
     if facts.earlier is not None and facts.earlier_at:
         since = text("since", moment=words.moment(facts.earlier_at))
-        yield Row(text("since_last"), words.money(spend - facts.earlier, "+"), since)
+        yield from row("since_last", spend - facts.earlier, since, plus="+")
 
 
 def _split_rows(words: Words) -> Iterator[Row]:
@@ -162,22 +159,21 @@ def _split_rows(words: Words) -> Iterator[Row]:
 
 
 def _other_rows(words: Words) -> Iterator[Row]:
-    facts, text, rule = words.facts, words.text, words.notification.rule
+    facts, text, row, rule = words.facts, words.text, words.row, words.notification.rule
     if spike := facts.spike:
-        yield Row(text("above_usual"), words.money(spike.found.spend - spike.found.high))
+        yield from row("above_usual", spike.found.spend - spike.found.high)
         for one in spike.also:
             yield Row(clean(one.name, NAME_LENGTH), words.money(one.spend), text("usual", usual=words.usual(one)))
     if facts.discrepancy:
         yield from _discrepancy_rows(words, facts.discrepancy)
     for money in facts.foreign:
-        yield Row(text("other_currencies"), words.money(money), text("not_counted"))
+        yield from row("other_currencies", money, text("not_counted"))
     also = "" if words.holds else words.joined("then", *_also(words))
-    if facts.floor is not None:
-        yield Row(text("floor"), words.money(facts.floor), also)
-    elif rule.is_about_balance and also:
+    yield from row("floor", facts.floor, also)
+    if facts.floor is None and rule.is_about_balance and also:
         yield Row(text("floor"), also, is_amount=False)
     if facts.top_up is not None:
-        yield Row(text("top_up"), words.money(facts.top_up.amount), words.moment(facts.top_up.seen_at))
+        yield from row("top_up", facts.top_up.amount, words.moment(facts.top_up.seen_at))
     if rule in {Rule.STALE, Rule.SOURCE_FAILING}:
         last = facts.last_bill_at
         yield Row(text("last_bill"), words.moment(last) if last else text("never"), is_amount=False)
@@ -193,11 +189,10 @@ def _discrepancy_rows(words: Words, found: Discrepancy) -> Iterator[Row]:
         label = text("month_total") if series == MONTH_TOTAL else clean(series, NAME_LENGTH)
         yield Row(label, words.money(money), text("counts") if counts else "")
     if found.kind is Disagreement.AMOUNTS:
-        days = text("compared_day") if count == 1 else text("compared_days", days=str(count))
-        yield Row(text("compared"), days, is_amount=False)
-    if found.lacking is not None:
-        days = days_text(found.days, span=text("between", low="{low}", high="{high}"), comma=text("comma"))
-        yield Row(text("uncounted"), words.money(found.lacking), days)
+        compared = text("compared_day" if count == 1 else "compared_days", days=count)
+        yield Row(text("compared"), compared, is_amount=False)
+    days = days_text(found.days, span=text("between", low="{low}", high="{high}"), comma=text("comma"))
+    yield from words.row("uncounted", found.lacking, days)
 
 
 def _also(words: Words) -> Iterator[str]:

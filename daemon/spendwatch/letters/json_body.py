@@ -70,7 +70,7 @@ class JsonBody:
             "report": _report(facts.report, self._zone) if facts.report else None,
             "members": [self._member(each) for each in facts.members],
             "more": str(facts.more or ""),
-            "summary": self._wording.summary(one),
+            "summary": self._wording.subject(one),
             "text": self._wording.text(one),
         }
 
@@ -98,7 +98,7 @@ class JsonBody:
             **json_fields(one, "created_at", zone=self._zone),
             **{key: value for key, value in _cleaned(_figures(one.facts, self._zone)).items() if key in _IN_SHORT},
             **json_fields(one, available="facts.balance.available"),
-            "summary": self._wording.summary(one),
+            "summary": self._wording.subject(one),
         }
 
 

@@ -13,7 +13,7 @@ from spendwatch.letters.advice import advice, consequences, ending
 from spendwatch.letters.balance_figures import remarks
 from spendwatch.letters.figures import amount, captions, closed_month, figures, gauge
 from spendwatch.letters.language import Language
-from spendwatch.letters.parts import Entries, Entry, Letter, Link, Points, Section, clean
+from spendwatch.letters.parts import Letter, Link, Points, Row, Section, Table, clean
 from spendwatch.letters.reader import MOST, NAME_LENGTH
 from spendwatch.letters.report_figures import report_sections
 from spendwatch.letters.words import Words
@@ -90,18 +90,18 @@ def _of_several(words: Words) -> Iterator[Section]:
     if facts.report:
         yield from report_sections(words, facts.report)
         firing = tuple(
-            Entry(head.headline(one), "", f"{text('severities', one.notification.severity)} · {one.notification.alert[:8]}")
+            Row(head.headline(one), "", f"{text('severities', one.notification.severity)} · {one.notification.alert[:8]}")
             for one in members
         )
-        yield Entries(text("firing"), firing) if firing else Points(text("firing"), (text("nothing_fires"),))
+        yield Table(text("firing"), firing, "messages") if firing else Points(text("firing"), (text("nothing_fires"),))
     else:
-        entries = dict[str, list[Entry]]()
+        entries = dict[str, list[Row]]()
         for one in members:
             title = text("severities", one.notification.severity) if one.holds else text("ended")
             figure = amount(one)
             note = " · ".join(filter(None, (figure.note if figure else "", one.notification.alert[:8])))
-            entries.setdefault(title, []).append(Entry(head.headline(one), figure.value if figure else "", note))
-        yield from (Entries(title, tuple(found)) for title, found in entries.items())
+            entries.setdefault(title, []).append(Row(head.headline(one), figure.value if figure else "", note))
+        yield from (Table(title, tuple(found), "messages") for title, found in entries.items())
     if facts.more:
         yield Points("", (text("more_messages", count=facts.more),))
 

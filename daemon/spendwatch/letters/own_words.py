@@ -79,8 +79,6 @@ class OwnWords(Wording):
         """Return the subject line."""
         return clean(self._own("subject", notification), SUBJECT_LENGTH) or super().subject(notification)
 
-    summary = subject
-
     def text(self, notification: Notification) -> str:
         """Return the plain text."""
         return self._own("text", notification) or super().text(notification)

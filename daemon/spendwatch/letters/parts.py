@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
-from typing import ClassVar, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 
 class State(StrEnum):
@@ -37,11 +37,11 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Figures under each other."""
+    """Figures under each other, or the messages of a digest: each a sentence with its figure and its id."""
 
-    kind: ClassVar[str] = "table"
     title: str
     rows: tuple[Row, ...]
+    kind: Literal["table", "messages"] = "table"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,24 +102,6 @@ class Points:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One message of a digest: its sentence, its figure, and its id."""
-
-    text: str
-    value: str
-    note: str
-
-
-@dataclass(frozen=True, slots=True)
-class Entries:
-    """The messages of a digest under each other."""
-
-    kind: ClassVar[str] = "entries"
-    title: str
-    entries: tuple[Entry, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Link:
     """A page where the reader can see more or act."""
 
@@ -127,7 +109,7 @@ class Link:
     url: str
 
 
-Section: TypeAlias = Table | Chart | Points | Entries
+Section: TypeAlias = Table | Chart | Points
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta, tzinfo
 
 from spendwatch.domain.causes import Part
@@ -15,7 +15,7 @@ from spendwatch.domain.plans import PlanOrder
 from spendwatch.domain.scope import PLAYGROUND, Dimension
 from spendwatch.domain.spike import SpendOn
 from spendwatch.letters.language import Language
-from spendwatch.letters.parts import clean
+from spendwatch.letters.parts import Row, clean
 from spendwatch.letters.texts import placeholders, text_in
 
 NAME_LENGTH = 60
@@ -41,6 +41,11 @@ class Reader:
     def known(self, name: str) -> object:
         """Return what a placeholder stands for that the caller does not fill in."""
         raise KeyError(name)
+
+    def row(self, name: str, money: Money | None, note: str = "", *, sign: str = "", plus: str = "") -> Iterator[Row]:
+        """Yield the figure with the text of that name, where it is known."""
+        if money is not None:
+            yield Row(self.text(name), self.money(money, plus), note, sign)
 
     def joined(self, name: str, *texts: str) -> str:
         """Return the texts that are not empty, with the text of that name between them."""

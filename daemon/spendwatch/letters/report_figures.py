@@ -8,7 +8,7 @@ from spendwatch.domain.money import percent
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.report import Cadence, Report, ReportAccount, ReportLine
 from spendwatch.letters.charts import cause_chart, change
-from spendwatch.letters.parts import Entries, Entry, Points, Row, Section, Table, clean
+from spendwatch.letters.parts import Points, Row, Section, Table, clean
 from spendwatch.letters.reader import NAME_LENGTH
 from spendwatch.letters.words import Words
 
@@ -20,7 +20,7 @@ def report_sections(words: Words, report: Report) -> Iterator[Section]:
         title = clean(account.whole.name, NAME_LENGTH) if len(report.accounts) > 1 else ""
         yield Table(title, tuple(_rows(words, report, account, before)))
         if account.workspaces:
-            yield Entries(text("workspaces"), tuple(_entry(words, line, before) for line in account.workspaces))
+            yield Table(text("workspaces"), tuple(_line(words, line, before) for line in account.workspaces), "messages")
         if account.more:
             yield Points("", (text("more", count=account.more),))
         if account.causes.rows:
@@ -33,21 +33,20 @@ def _rows(words: Words, report: Report, account: ReportAccount, before: str) -> 
     if whole.before is not None:
         yield Row(before, words.money(whole.before))
         if report.cadence is Cadence.MONTHLY:  # of a month that goes on it would say nothing
-            yield Row(text("change"), words.money(whole.spend - whole.before, "+"), change(whole.spend, whole.before))
-    if whole.expected is not None:
-        yield Row(text("expected"), words.money(whole.expected))
-    if account.available is not None:
-        yield Row(text("available"), words.money(account.available), text("is_overdue") if account.available.amount < 0 else "")
+            yield from words.row("change", whole.spend - whole.before, change(whole.spend, whole.before), plus="+")
+    yield from words.row("expected", whole.expected)
+    is_overdue = account.available is not None and account.available.amount < 0
+    yield from words.row("available", account.available, text("is_overdue") if is_overdue else "")
     until = words.moment(account.data_until) if account.data_until else text("never")
     yield Row(text("bills_until"), until, text("out_of_date") if account.is_stale else "", is_amount=False)
 
 
-def _entry(words: Words, line: ReportLine, before: str) -> Entry:
+def _line(words: Words, line: ReportLine, before: str) -> Row:
     text = words.text
     earlier = f"{before} {words.money(line.before)}" if line.before is not None else ""
     expected = f"{text('expected')} {words.money(line.expected)}" if line.expected is not None else ""
     notes = " · ".join(filter(None, (_of_budget(words, line), earlier, expected)))
-    return Entry(clean(line.name, NAME_LENGTH) or text("no_workspace"), words.money(line.spend), notes)
+    return Row(clean(line.name, NAME_LENGTH) or text("no_workspace"), words.money(line.spend), notes)
 
 
 def _of_budget(words: Words, line: ReportLine) -> str:

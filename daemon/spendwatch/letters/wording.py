@@ -36,11 +36,7 @@ class Wording:
         """The last one: its subject, text and page are asked for one after the other."""
 
     def subject(self, notification: Notification) -> str:
-        """Return the subject line: at most 120 characters, nothing in it that could end a header."""
-        return self._built_in(notification).subject
-
-    def summary(self, notification: Notification) -> str:
-        """Return the whole matter in one line."""
+        """Return the whole matter in one line: at most 120 characters, nothing in it that could end a header."""
         return self._built_in(notification).subject
 
     def text(self, notification: Notification) -> str:

@@ -81,4 +81,4 @@ class Formats:
 
     def said(self, notification: Notification) -> str:
         """Return what a message says, in one line."""
-        return _TAG.sub("", Wording(self.language, self.zone).summary(notification))
+        return _TAG.sub("", Wording(self.language, self.zone).subject(notification))
