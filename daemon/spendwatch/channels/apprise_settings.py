@@ -17,6 +17,7 @@ class AppriseConfig(Routed):
     """One service, by the address that apprise has for it."""
 
     usual_max: ClassVar[int] = 2
+    needs: ClassVar[tuple[str, ...]] = ("url",)
     type: Literal["apprise"] = "apprise"
     url_file: str | None = None
     """Holds one address in apprise's own form."""
@@ -29,8 +30,5 @@ class AppriseConfig(Routed):
     def _can_be_used(self) -> Self:
         if find_spec("apprise") is None:
             msg = "needs the package apprise: pip install 'spendwatch[apprise]'"
-            raise ValueError(msg)
-        if self.url_file is None and self.url is None:
-            msg = "url_file is missing: write the address that apprise has for the service into a file, and its name here"
             raise ValueError(msg)
         return self

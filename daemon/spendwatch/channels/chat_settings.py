@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from datetime import timedelta
-from typing import Annotated, ClassVar, Literal, Self, TypeAlias
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr
 
 from spendwatch.channels.route_settings import Routed
 from spendwatch.connection import Connection, text_of
@@ -22,8 +22,7 @@ class ChatSettings(Routed, Connection):
     """What every chat service is told."""
 
     usual_max: ClassVar[int] = 2
-    needs: ClassVar[str] = "url"
-    """Which secret it cannot do without."""
+    needs: ClassVar[tuple[str, ...]] = ("url",)
     connections: ClassVar[int] = 1
     """One after the other: readers see them in order."""
     language: Language = Language.EN
@@ -31,13 +30,6 @@ class ChatSettings(Routed, Connection):
     per_second: PerSecond = 5
     per_minute: PerMinute = 20
     """Both are what the service is known to take."""
-
-    @model_validator(mode="after")
-    def _has_its_secret(self) -> Self:
-        if getattr(self, self.needs) is None and getattr(self, f"{self.needs}_file") is None:
-            msg = f"{self.needs}_file is missing: copy what the service shows into a file, and write the file's name here"
-            raise ValueError(msg)
-        return self
 
     @property
     @abstractmethod
@@ -130,7 +122,7 @@ class DiscordConfig(RobotSettings):
 class TelegramConfig(ChatSettings):
     """A bot of Telegram that writes to one chat."""
 
-    needs = "token"
+    needs: ClassVar[tuple[str, ...]] = ("token",)
     type: Literal["telegram"] = "telegram"
     per_second: PerSecond = 1
     token_file: str | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 
@@ -46,15 +46,9 @@ class AlertmanagerConfig(ProgramConfig):
 class PagerDutyConfig(ProgramConfig):
     """A service in PagerDuty, by version 2 of the Events API."""
 
+    needs: ClassVar[tuple[str, ...]] = ("routing_key",)
     type: Literal["pagerduty"] = "pagerduty"
     url: str = Field(default="https://events.pagerduty.com/v2/enqueue", repr=False)
     routing_key_file: str | None = None
     routing_key: SecretStr | None = None
     """The integration's key. Never written in the file."""
-
-    @model_validator(mode="after")
-    def _has_a_key(self) -> Self:
-        if self.routing_key_file is None and self.routing_key is None:
-            msg = "routing_key_file is missing: write the integration key into a file, and the file's name here"
-            raise ValueError(msg)
-        return self

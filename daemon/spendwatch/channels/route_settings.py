@@ -17,7 +17,6 @@ from spendwatch.domain.routing import QuietHours, Route
 from spendwatch.fields import Closed, one_text
 
 _TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])", re.ASCII)
-_DAY = re.compile(r"[1-9]|1[0-9]|2[0-8]", re.ASCII)
 _MIDNIGHT = "24:00"
 _UNLIMITED, _MOST = "unlimited", 1000
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -101,45 +100,40 @@ class QuietHoursPart(Closed):
         return f"quiet from {self.from_} to {self.to} ({(self.zone or zone).key}){days}{besides}"
 
 
-def _due(value: object) -> tuple[str, time]:
-    """Return the words before a time of day, and that time."""
-    day, _, at = one_text(value).rpartition(" ")
-    if not _TIME.fullmatch(at):
-        msg = f"not a time of day: {printable(at)}; write it like 09:00"
-        raise ValueError(msg)
-    return day.strip(), time.fromisoformat(at)
+def _schedule(cadence: Cadence, days: Mapping[str, int], wanted: str) -> PlainValidator:
+    """Return what reads a day and a time; `wanted` says which days there are."""
+
+    def read(value: object) -> Schedule:
+        day, _, at = one_text(value).rpartition(" ")
+        if not _TIME.fullmatch(at):
+            msg = f"not a time of day: {printable(at)}; write it like 09:00"
+            raise ValueError(msg)
+        if day.strip() not in days:
+            msg = f"must be {wanted}, not {printable(one_text(value))}"
+            raise ValueError(msg)
+        return Schedule(cadence, time.fromisoformat(at), days[day.strip()])
+
+    return PlainValidator(read, json_schema_input_type=str)
 
 
-def _daily(value: object) -> Schedule:
-    day, at = _due(value)
-    if day:
-        msg = f"must be a time of day alone, like 09:00, not {printable(one_text(value))}"
-        raise ValueError(msg)
-    return Schedule(Cadence.DAILY, at)
-
-
-def _weekly(value: object) -> Schedule:
-    day, at = _due(value)
-    if day not in _WEEKDAYS:
-        msg = f"must be a day of the week and a time, like mon 09:00, not {printable(one_text(value))}"
-        raise ValueError(msg)
-    return Schedule(Cadence.WEEKLY, at, _WEEKDAYS.index(day))
-
-
-def _monthly(value: object) -> Schedule:
-    day, at = _due(value)
-    if not _DAY.fullmatch(day):
-        msg = f"must be a day from 1 to 28 and a time, like 5 09:00, not {printable(one_text(value))}"
-        raise ValueError(msg)
-    return Schedule(Cadence.MONTHLY, at, int(day))
+_Daily = Annotated[Schedule, _schedule(Cadence.DAILY, {"": 0}, "a time of day alone, like 09:00")]
+_Weekly = Annotated[
+    Schedule,
+    _schedule(
+        Cadence.WEEKLY, {day: number for number, day in enumerate(_WEEKDAYS)}, "a day of the week and a time, like mon 09:00"
+    ),
+]
+_Monthly = Annotated[
+    Schedule, _schedule(Cadence.MONTHLY, {str(day): day for day in range(1, 29)}, "a day from 1 to 28 and a time, like 5 09:00")
+]
 
 
 class DigestPart(Closed):
     """When a channel gets reports."""
 
-    daily: Annotated[Schedule, PlainValidator(_daily, json_schema_input_type=str)] | None = None
-    weekly: Annotated[Schedule, PlainValidator(_weekly, json_schema_input_type=str)] | None = None
-    monthly: Annotated[Schedule, PlainValidator(_monthly, json_schema_input_type=str)] | None = None
+    daily: _Daily | None = None
+    weekly: _Weekly | None = None
+    monthly: _Monthly | None = None
 
     @property
     def schedules(self) -> tuple[Schedule, ...]:
@@ -172,6 +166,8 @@ class Routed(Closed):
     """What a channel of any type is spared, and in which words it speaks."""
 
     usual_max: ClassVar[int] = 0
+    needs: ClassVar[tuple[str, ...]] = ()
+    """The secrets that it cannot do without: never written in the file, they come from files or the environment."""
     templates: TemplatesPart = Field(default_factory=TemplatesPart)
     max_messages: Annotated[int, PlainValidator(_most, json_schema_input_type=str)] | None = None
     """More messages in one round become one digest; 0: no limit; left out: as is usual for the type."""
@@ -180,6 +176,14 @@ class Routed(Closed):
     """When it gets reports, in the billing time zone."""
     on_ambiguous: Literal["resend", "hold"] = "resend"
     """What becomes of a message that may have arrived: it is sent again, or a person decides."""
+
+    @model_validator(mode="after")
+    def _has_its_secrets(self) -> Self:
+        for name in self.needs:
+            if getattr(self, name) is None and getattr(self, f"{name}_file") is None:
+                msg = f"{name}_file is missing: copy what the service shows into a file, and write the file's name here"
+                raise ValueError(msg)
+        return self
 
     def route(self, zone: ZoneInfo) -> Route:
         """What it means."""

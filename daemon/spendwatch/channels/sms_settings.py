@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
@@ -18,7 +18,7 @@ Fact = Literal[
 class SmsConfig(ChatSettings):
     """A signature and a template that the provider approved, and who gets the messages."""
 
-    needs: ClassVar[str] = "secret"
+    needs: ClassVar[tuple[str, ...]] = ("key_id", "secret")
     type: Literal["sms"] = "sms"
     to: tuple[Annotated[str, Field(pattern=r"^\+?[0-9]{6,20}$")], ...] = Field(min_length=1, repr=False)
     """With country code; without one in China."""
@@ -35,10 +35,7 @@ class SmsConfig(ChatSettings):
     secret: SecretStr | None = None
 
     @model_validator(mode="after")
-    def _is_complete(self) -> Self:
-        if not (self.key_id_file or self.key_id):
-            msg = "key_id_file is missing: write the AccessKey ID into a file, and the file's name here"
-            raise ValueError(msg)
+    def _has_distinct_numbers(self) -> Self:
         if len(self.by_target) < len(self.to):
             msg = "to: these numbers look alike once their middle is masked; use a channel for each"
             raise ValueError(msg)
@@ -53,6 +50,3 @@ class SmsConfig(ChatSettings):
     def by_target(self) -> Mapping[str, str]:
         """The numbers by how they are shown: nobody needs to read a whole one in a log."""
         return {f"{number[:-8]}****{number[-4:]}": number for number in self.to}
-
-    def _proofs(self) -> Sequence[str]:
-        return self.to
