@@ -37,6 +37,10 @@ PASSED_ON = {
 """Calls that name no text themselves: whoever calls their function does. Or they want a whole letter."""
 
 
+OTHER_ROWS = {("row", file) for file in OTHERS}
+"""Lines of tables on a screen."""
+
+
 @dataclass(frozen=True, slots=True)
 class Use:
     """A call that asks for one of these texts, and fills in these names itself."""
@@ -85,7 +89,12 @@ def _uses(file: str) -> Iterator[Use]:
                 called = ast.unparse(call.func) if isinstance(call, ast.Call) else ""
                 receiver, _, method = called.rpartition(".")
                 source = f"{file.removeprefix('letters/')}: {ast.unparse(call)}"
-                if not isinstance(call, ast.Call) or method not in NAME_AT or source in PASSED_ON:
+                if (
+                    not isinstance(call, ast.Call)
+                    or method not in NAME_AT
+                    or source in PASSED_ON
+                    or (method, file) in OTHER_ROWS
+                ):
                     continue
                 name, *of = call.args[NAME_AT[method] :]
                 form = "rules.*.{}" if method == "of_rule" else "{}.*" if of and method in {"text", "text_in"} else "{}"
@@ -130,8 +139,8 @@ def test_no_chinese_text_was_forgotten_in_english() -> None:
     ("before", "after", "said"),
     [
         ('comma = [", ", "、"]', 'comma = [", "]', "comma"),
-        ('states.spike = ["Unusual spend", "费用突增"]', "", "states.spike"),
-        ("states.spike =", "states.spyke =", "states.spike, states.spyke"),
+        ('links.recharge = ["Recharge", "充值"]', "", "links.recharge"),
+        ("links.recharge =", "links.rechagre =", "links.rechagre, links.recharge"),
         ('origins.file = ["from its file",', 'origins.file = ["from {file}",', "origins.file"),
         ('between = ["{low} to {high}",', 'between = ["{low} to {hihg}",', "between"),
         ('[rules."bills.stale"]', '[rules."bills.stael"]', "rules.bills.stael, rules.bills.stale"),

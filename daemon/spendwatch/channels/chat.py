@@ -101,10 +101,16 @@ class ServiceChannel(HttpChannel[_Config]):
 
     service: ClassVar[str]
     troubles: ClassVar[Sequence[Trouble]]
+    codes: ClassVar[Sequence[tuple[str, str]]] = ()
+    """Where an answer has its code, zero for success, and its words."""
 
-    @abstractmethod
     def _verdict(self, answer: HttpAnswer) -> str | None:
         """Return code and words of a refusal; empty leaves it to the status; None: no answer of this service."""
+        found = json_of(answer)
+        for code, words in self.codes:
+            if code in found:
+                return "" if found[code] == 0 else f"{found[code]} {found.get(words, '')}"
+        return None if answer.status // 100 == 2 else by_status(answer)  # noqa: PLR2004 -- the successful ones
 
     def _pace(self) -> RateLimiter:
         return shared_pace(self._config.address, per_second=self._config.per_second, per_minute=self._config.per_minute)
@@ -179,14 +185,6 @@ def json_of(answer: HttpAnswer) -> Mapping[str, object]:
 def by_status(answer: HttpAnswer) -> str:
     """Return the verdict of a status that refuses, with the words beside it; empty for all others."""
     return f"{answer.status} {answer.excerpt}" if answer.status // 100 == 4 else ""  # noqa: PLR2004 -- the client's fault
-
-
-def code_in(answer: HttpAnswer, code: str, words: str) -> str | None:
-    """Return the verdict of a robot that answers with a code, zero for success, and words."""
-    found = json_of(answer)
-    if code in found:
-        return "" if found[code] == 0 else f"{found[code]} {found.get(words, '')}"
-    return None if answer.status // 100 == 2 else by_status(answer)  # noqa: PLR2004 -- the successful ones
 
 
 def sign(key: str, text: str) -> str:

@@ -12,13 +12,12 @@ from typing import TextIO
 from spendwatch.aside import aside
 from spendwatch.channels.channel import Channel
 from spendwatch.channels.console_settings import Colour, ConsoleConfig
-from spendwatch.domain.alert import AlertState
 from spendwatch.domain.errors import TemporaryDeliveryError
-from spendwatch.domain.notification import Delivery, DeliveryId, Notification, Reason
-from spendwatch.domain.policy import Severity
+from spendwatch.domain.notification import Delivery, DeliveryId, Notification
 
 _PATIENCE = 5.0
 """Seconds for the reader to accept a block."""
+_COLOURS = {"notice": "blue", "warning": "yellow", "critical": "red", "calm": "green"}
 
 
 class ConsoleChannel(Channel[ConsoleConfig]):
@@ -39,7 +38,7 @@ class ConsoleChannel(Channel[ConsoleConfig]):
     async def send(self, delivery: Delivery) -> None:
         """Write the block, painted where that is wanted."""
         text = self._rendered(delivery).decode()
-        shown = _painted(text, delivery.notification) if self._paints() else f"{text}\n"
+        shown = _painted(text, _COLOURS[self._wording.letter(delivery.notification).tone]) if self._paints() else f"{text}\n"
         writing: asyncio.Task[None] | None = None
         try:
             async with asyncio.timeout(_PATIENCE), self._turn:
@@ -58,16 +57,12 @@ class ConsoleChannel(Channel[ConsoleConfig]):
             raise TemporaryDeliveryError(msg, of_channel=True) from error
 
     def _paints(self) -> bool:
-        match self._config.colour:
-            case Colour.ALWAYS:
-                return True
-            case Colour.NEVER:
-                return False
-            case Colour.AUTO:
-                return self._stream.isatty() and not os.environ.get("NO_COLOR")
+        if self._config.colour is Colour.AUTO:
+            return self._stream.isatty() and not os.environ.get("NO_COLOR")
+        return self._config.colour is Colour.ALWAYS
 
 
-def _painted(text: str, notification: Notification) -> str:
+def _painted(text: str, tone: str) -> str:
     # Only a terminal needs it; importing it costs 60 ms.
     from rich.console import Console  # noqa: PLC0415
     from rich.panel import Panel  # noqa: PLC0415
@@ -75,7 +70,6 @@ def _painted(text: str, notification: Notification) -> str:
 
     headline, _, rest = text.rstrip("\n").partition("\n")
     tag, _, what = headline.partition(" | ")
-    tone = _tone(notification)
     body = Text.assemble((what, "bold"), "\n\n", "\n".join(line.removeprefix("  ") for line in rest.splitlines()))
     title = Text(f" {tag} ", style=f"bold {tone}")
     painted = io.StringIO()
@@ -96,15 +90,3 @@ def _write(stream: TextIO, text: str) -> None:
     left = memoryview(text.encode(stream.encoding or "utf-8", "replace"))
     while left:
         left = left[os.write(place, left) :]
-
-
-def _tone(notification: Notification) -> str:
-    if notification.reason is Reason.TEST or notification.state is AlertState.RESOLVED:
-        return "green"
-    match notification.severity:
-        case Severity.NOTICE:
-            return "blue"
-        case Severity.WARNING:
-            return "yellow"
-        case Severity.CRITICAL:
-            return "red"

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from urllib.parse import quote_plus
 
-from spendwatch.channels.chat import COLOURS, CONTENT, JSON, TOO_LONG, Body, ChatChannel, Dialect, Trouble, code_in, sign
+from spendwatch.channels.chat import COLOURS, CONTENT, JSON, TOO_LONG, Body, ChatChannel, Dialect, Trouble, sign
 from spendwatch.channels.chat_settings import DingTalkConfig
 from spendwatch.channels.http_channel import Post
 from spendwatch.domain.notification import Delivery
 from spendwatch.letters.parts import Letter
-from spendwatch.request import HttpAnswer
 
 
 class DingTalkChannel(ChatChannel[DingTalkConfig]):
@@ -20,6 +19,7 @@ class DingTalkChannel(ChatChannel[DingTalkConfig]):
     service = "DingTalk"
     most = 20_000
     dialect = Dialect(line="  \n")
+    codes = (("errcode", "errmsg"),)
     troubles = (
         Trouble("310000 .*keyword", "it takes only messages with its keyword: write it as `keyword`", is_doubtful=True),
         Trouble("310000 .*timestamp", "the time of the request is wrong: set this machine's clock"),
@@ -64,6 +64,3 @@ class DingTalkChannel(ChatChannel[DingTalkConfig]):
             signed = quote_plus(sign(secret, f"{moment}\n{secret}"))
             url += f"{'&' if '?' in url else '?'}timestamp={moment}&sign={signed}"
         return Post(url, JSON, body)
-
-    def _verdict(self, answer: HttpAnswer) -> str | None:
-        return code_in(answer, "errcode", "errmsg")

@@ -6,12 +6,11 @@ import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from spendwatch.channels.chat import CONTENT, Body, ChatChannel, Dialect, Trouble, as_json, code_in, sign
+from spendwatch.channels.chat import CONTENT, Body, ChatChannel, Dialect, Trouble, as_json, sign
 from spendwatch.channels.chat_settings import FeishuConfig
 from spendwatch.channels.http_channel import Post
 from spendwatch.domain.notification import Delivery
 from spendwatch.letters.parts import Letter
-from spendwatch.request import HttpAnswer
 
 _COLOURS = {"notice": "blue", "warning": "orange", "critical": "red", "calm": "green"}
 
@@ -22,6 +21,7 @@ class FeishuChannel(ChatChannel[FeishuConfig]):
     service = "Feishu"
     most = 20_000 - 100  # time and signature come to the stored card
     dialect = Dialect()
+    codes = (("code", "msg"), ("StatusCode", "StatusMessage"))
     troubles = (
         Trouble("^19024 |key words", "it takes only messages with its keyword: write it as `keyword`", is_doubtful=True),
         Trouble("^19021 |sign match", "the signature is wrong: write the bot's secret into secret_file, and check the clock"),
@@ -46,7 +46,3 @@ class FeishuChannel(ChatChannel[FeishuConfig]):
             # The reverse of DingTalk: what others sign is the key, and nothing is signed by it.
             body = as_json({"timestamp": moment, "sign": sign(f"{moment}\n{secret}", ""), **json.loads(body)})
         return super()._request(delivery, body, now)
-
-    def _verdict(self, answer: HttpAnswer) -> str | None:
-        found = code_in(answer, "code", "msg")
-        return code_in(answer, "StatusCode", "StatusMessage") if found is None else found

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from spendwatch.channels.chat import CONTENT, TOO_LONG, Body, ChatChannel, Dialect, Trouble, code_in
+from spendwatch.channels.chat import CONTENT, TOO_LONG, Body, ChatChannel, Dialect, Trouble
 from spendwatch.channels.chat_settings import WeComConfig
 from spendwatch.letters.parts import Letter
-from spendwatch.request import HttpAnswer
 
 _COLOURS = {"notice": "comment", "warning": "warning", "critical": "warning", "calm": "info"}
 """The robot knows three: grey, orange and green."""
@@ -20,6 +19,7 @@ class WeComChannel(ChatChannel[WeComConfig]):
     service = "WeCom"
     most = 4096
     dialect = Dialect()
+    codes = (("errcode", "errmsg"),)
     troubles = (
         Trouble("^93000 |invalid webhook", "the robot was removed or its address is wrong: copy it anew into url_file"),
         Trouble("^45009 |freq", "more than 20 messages in a minute", pause=timedelta(minutes=1)),
@@ -35,6 +35,3 @@ class WeComChannel(ChatChannel[WeComConfig]):
 
     def _size(self, body: Body) -> int:
         return len(body["markdown"]["content"].encode())
-
-    def _verdict(self, answer: HttpAnswer) -> str | None:
-        return code_in(answer, "errcode", "errmsg")

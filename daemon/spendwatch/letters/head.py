@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from spendwatch.domain.alert import Rule
-from spendwatch.domain.notification import Facts, HoldReason, Reason
+from spendwatch.domain.notification import HoldReason, Reason
 from spendwatch.domain.period import ShortPeriod
 from spendwatch.domain.usage import is_complete
-from spendwatch.letters.parts import State, clean
+from spendwatch.letters.parts import clean
 from spendwatch.letters.reader import MOST, NAME_LENGTH
 from spendwatch.letters.texts import text_in
 from spendwatch.letters.words import Words
@@ -19,11 +19,11 @@ _OPERATORS = "operators"
 
 
 _STATES = {
-    Rule.SPIKE: State.SPIKE,
-    Rule.CORRECTED: State.CORRECTED,
-    Rule.BALANCE_LOW: State.LOW_BALANCE,
-    Rule.RUNWAY: State.SHORT_RUNWAY,
-    Rule.OVERDUE: State.OVERDUE,
+    Rule.SPIKE: "state_spike",
+    Rule.CORRECTED: "state_corrected",
+    Rule.BALANCE_LOW: "state_low_balance",
+    Rule.RUNWAY: "state_short_runway",
+    Rule.OVERDUE: "state_overdue",
 }
 
 
@@ -40,22 +40,25 @@ def state(words: Words) -> str:
     """Return how things stand, in a few words; the tag where nothing says more."""
     if words.is_test or not words.holds or words.facts.report:
         return tag(words)
-    found = _state(words.notification.rule, words.facts)
-    said = words.text("states", found) if found else words.text("severities", words.notification.severity)
+    said = _standing(words) or words.text("severities", words.notification.severity)
     return words.joined("then", said, words.text("again", words.reason) if words.is_again else "")
 
 
-def _state(rule: Rule, facts: Facts) -> State | None:
+def _standing(words: Words) -> str:
+    """Return how things stand where that says more than the severity; else nothing."""
+    facts, text, rule = words.facts, words.text, words.notification.rule
+    if rule in _STATES:
+        return text(_STATES[rule])
     if rule is Rule.FORECAST:
         is_over = facts.budget and facts.forecast and facts.forecast.likely >= facts.budget
-        return State.FORECAST_OVER_BUDGET if is_over else State.FORECAST
+        return text("state_forecast_over_budget" if is_over else "state_forecast")
     if rule is not Rule.THRESHOLD_REACHED:
-        return _STATES.get(rule)
+        return ""
     if facts.budget is None or facts.spend is None or facts.used is None:
-        return State.THRESHOLD_REACHED
+        return text("state_threshold_reached")
     if facts.spend < facts.budget:
-        return State.SHARE_OF_BUDGET
-    return State.OVER_BUDGET if facts.budget < facts.spend else State.BUDGET_USED_UP
+        return text("state_share_of_budget")
+    return text("state_over_budget" if facts.budget < facts.spend else "state_budget_used_up")
 
 
 def account(words: Words) -> str:

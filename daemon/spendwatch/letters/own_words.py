@@ -13,7 +13,6 @@ from pydantic import BaseModel
 
 from spendwatch.domain.errors import ConfigMistake
 from spendwatch.domain.notification import Notification
-from spendwatch.letters.head import SUBJECT_LENGTH
 from spendwatch.letters.json_body import JsonBody
 from spendwatch.letters.language import Language
 from spendwatch.letters.parts import Letter, Points, clean
@@ -75,25 +74,9 @@ class OwnWords(Wording):
                 if file not in _failures:
                     self._own(what, one)
 
-    def subject(self, notification: Notification) -> str:
-        """Return the subject line."""
-        return clean(self._own("subject", notification), SUBJECT_LENGTH) or super().subject(notification)
-
-    def text(self, notification: Notification) -> str:
-        """Return the plain text."""
-        return self._own("text", notification) or super().text(notification)
-
-    def brief(self, notification: Notification) -> str:
-        """Return what a screen shows."""
-        return self._own("text", notification) or super().brief(notification)
-
-    def html(self, notification: Notification) -> str:
-        """Return the page."""
-        return self._own("html", notification) or super().html(notification)
-
     def letter(self, notification: Notification) -> Letter:
         """Return the parts for chats: each line of an own text is one line of the message."""
-        letter, own = super().letter(notification), self._own("text", notification)
+        letter, own = self._built_in(notification), self._own("text", notification)
         if own:
             lines = Points("", tuple(filter(None, map(clean, own.splitlines()))))
             plain = replace(letter, state=letter.tag, account="", amount=None, gauge=None, captions=(), lead="", closing=())
@@ -135,6 +118,6 @@ class OwnWords(Wording):
             "account": letter.account,
             "links": [{"label": link.label, "url": link.url} for link in letter.links],
             "closing": list(letter.closing),
-            "text": Wording.text(self, notification),
+            "text": self._fill("letter.txt.j2", notification),
             "facts": self._json.of(notification)["data"],
         }

@@ -3,25 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from itertools import pairwise
 from typing import ClassVar, Literal, TypeAlias
-
-
-class State(StrEnum):
-    """How things stand, where it says more than the severity."""
-
-    OVER_BUDGET = "over_budget"
-    BUDGET_USED_UP = "budget_used_up"
-    SHARE_OF_BUDGET = "share_of_budget"
-    THRESHOLD_REACHED = "threshold_reached"
-    FORECAST = "forecast"
-    FORECAST_OVER_BUDGET = "forecast_over_budget"
-    CORRECTED = "corrected"
-    LOW_BALANCE = "low_balance"
-    SHORT_RUNWAY = "short_runway"
-    OVERDUE = "overdue"
-    SPIKE = "spike"
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,11 +21,9 @@ from spendwatch.domain.policy import Page, Severity
 from spendwatch.domain.report import Cadence
 from spendwatch.domain.scope import Counts, Portion
 from spendwatch.letters.language import Language
-from spendwatch.letters.parts import State
 
 FOR_EACH: Mapping[str, type[StrEnum]] = {
     "severities": Severity,
-    "states": State,
     "tags": Reason,
     "covers": Cover,
     "categories": Category,

@@ -10,9 +10,10 @@ from unicodedata import east_asian_width
 
 from spendwatch.domain.notification import Notification
 from spendwatch.letters.advice import how_to_stop
+from spendwatch.letters.head import SUBJECT_LENGTH
 from spendwatch.letters.language import Language
 from spendwatch.letters.letter import compose
-from spendwatch.letters.parts import Letter
+from spendwatch.letters.parts import Letter, clean
 from spendwatch.letters.words import Words
 
 if TYPE_CHECKING:
@@ -37,19 +38,19 @@ class Wording:
 
     def subject(self, notification: Notification) -> str:
         """Return the whole matter in one line: at most 120 characters, nothing in it that could end a header."""
-        return self._built_in(notification).subject
+        return clean(self._own("subject", notification), SUBJECT_LENGTH) or self._built_in(notification).subject
 
     def text(self, notification: Notification) -> str:
         """Return the plain text."""
-        return self._fill("letter.txt.j2", notification)
+        return self._own("text", notification) or self._fill("letter.txt.j2", notification)
 
     def html(self, notification: Notification) -> str:
         """Return the same as an HTML page that shows without pictures, scripts or anything from outside."""
-        return self._fill("letter.html.j2", notification)
+        return self._own("html", notification) or self._fill("letter.html.j2", notification)
 
     def brief(self, notification: Notification) -> str:
         """Return a short block for a screen."""
-        return self._fill("brief.txt.j2", notification)
+        return self._own("text", notification) or self._fill("brief.txt.j2", notification)
 
     def letter(self, notification: Notification) -> Letter:
         """Return its parts, for layouts of their own."""
@@ -58,6 +59,11 @@ class Wording:
     def steps(self, notification: Notification) -> list[str]:
         """Return the provider's steps to stop what was charged."""
         return list(how_to_stop(Words(notification, self._language, self._zone)))
+
+    def _own(self, what: str, notification: Notification) -> str:
+        """Return what an operator's own template makes of it; empty where there is none."""
+        del what, notification
+        return ""
 
     def _built_in(self, notification: Notification) -> Letter:
         if (last := self._composed) is None or last[0] is not notification:
