@@ -34,7 +34,7 @@ class Later:
     @property
     def models(self) -> tuple[type[BaseModel], ...]:
         """Every model that the value may have."""
-        return (_imported(self._model),)
+        return (_model(self._model),)
 
     def __get_pydantic_core_schema__(self, marked: type[BaseModel], _: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         """Return the schema of the value."""
@@ -57,11 +57,11 @@ class ByKey(Later):
     @property
     def models(self) -> tuple[type[BaseModel], ...]:
         """Every model that the value may have."""
-        return tuple(map(_imported, dict.fromkeys(self._kinds.values())))
+        return tuple(map(_model, dict.fromkeys(self._kinds.values())))
 
     def of(self, kind: str) -> type[BaseModel] | None:
         """Return the model of a kind, if there is such a kind."""
-        return _imported(self._kinds[kind]) if kind in self._kinds else None
+        return _model(self._kinds[kind]) if kind in self._kinds else None
 
     def __get_pydantic_core_schema__(self, marked: type[BaseModel], _: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         """Return the schema of the value."""
@@ -79,16 +79,19 @@ class ByKey(Later):
         return {"anyOf": found}
 
 
-def _imported(model: str | type[BaseModel]) -> type[BaseModel]:
-    if not isinstance(model, str):
-        return model
-    module, _, name = model.partition(":")
-    found: type[BaseModel] = getattr(import_module(module), name)
+def imported(place: str) -> Any:  # noqa: ANN401 -- whatever stands there
+    """Return what is called `module:Name`."""
+    module, _, name = place.partition(":")
+    return getattr(import_module(module), name)
+
+
+def _model(model: str | type[BaseModel]) -> type[BaseModel]:
+    found: type[BaseModel] = imported(model) if isinstance(model, str) else model
     return found
 
 
 def _validated_by(model: str | type[BaseModel]) -> core_schema.CoreSchema:
-    return core_schema.no_info_plain_validator_function(lambda value: _imported(model).model_validate(value))
+    return core_schema.no_info_plain_validator_function(lambda value: _model(model).model_validate(value))
 
 
 def _built(model: type[BaseModel]) -> core_schema.CoreSchema:

@@ -22,8 +22,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spendwatch.bills.layouts import LAYOUTS as READABLE_LAYOUTS
+from spendwatch.channels.channel import Channel
 from spendwatch.channels.chat_settings import ChatSettings
-from spendwatch.channels.config import CHANNELS
+from spendwatch.channels.config import CHANNELS, KINDS
 from spendwatch.channels.console_settings import ConsoleConfig
 from spendwatch.channels.email_settings import EmailConfig
 from spendwatch.channels.webhook_settings import WebhookConfig
@@ -34,7 +35,7 @@ from spendwatch.domain.period import PeriodKind
 from spendwatch.domain.policy import ChannelName, Page, Site, Threshold
 from spendwatch.domain.scope import Counts, Dimension, Match
 from spendwatch.domain.statement import AccountId, Kind, WorkspaceId
-from spendwatch.fields import ByKey
+from spendwatch.fields import ByKey, imported
 from spendwatch.settings import Outside, Retention, Settings, find_config, load, reload
 from spendwatch.settings.files import find_secret, read_text_file
 from spendwatch.sources.alibaba.settings import AlibabaConfig
@@ -995,6 +996,13 @@ def test_every_type_leads_to_the_settings_that_name_it(kinds: ByKey) -> None:
     named = {kind: model for model in kinds.models for kind in get_args(model.model_fields["type"].annotation)}
     assert {kind: kinds.of(kind) for kind in named} == named
     assert kinds.of("floder") is None
+
+
+def test_every_type_of_channel_leads_to_what_sends_by_its_settings() -> None:
+    for kind, (_, place) in KINDS.items():
+        channel = imported(f"spendwatch.channels.{place}")
+        assert issubclass(channel, Channel)
+        assert get_args(channel.__orig_bases__[0]) == (CHANNELS.of(kind),)
 
 
 def test_asking_for_the_settings_room_imports_nothing_heavy() -> None:

@@ -6,29 +6,27 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 from spendwatch.fields import ByKey
 
-_HERE = "spendwatch.channels"
-CHANNELS = ByKey(
-    "type",
-    {
-        "email": f"{_HERE}.email_settings:EmailConfig",
-        "webhook": f"{_HERE}.webhook_settings:WebhookConfig",
-        "console": f"{_HERE}.console_settings:ConsoleConfig",
-        "dingtalk": f"{_HERE}.chat_settings:DingTalkConfig",
-        "feishu": f"{_HERE}.chat_settings:FeishuConfig",
-        "lark": f"{_HERE}.chat_settings:FeishuConfig",
-        "wecom": f"{_HERE}.chat_settings:WeComConfig",
-        "slack": f"{_HERE}.chat_settings:SlackConfig",
-        "teams": f"{_HERE}.chat_settings:TeamsConfig",
-        "discord": f"{_HERE}.chat_settings:DiscordConfig",
-        "telegram": f"{_HERE}.chat_settings:TelegramConfig",
-        "sms": f"{_HERE}.sms_settings:SmsConfig",
-        "apprise": f"{_HERE}.apprise_settings:AppriseConfig",
-        "exec": f"{_HERE}.exec_settings:ExecConfig",
-        "alertmanager": f"{_HERE}.program_settings:AlertmanagerConfig",
-        "pagerduty": f"{_HERE}.program_settings:PagerDutyConfig",
-    },
-)
-"""The settings of each type; `ChannelConfig` lists the same for the type checker."""
+KINDS = {
+    "email": ("email_settings:EmailConfig", "email:EmailChannel"),
+    "webhook": ("webhook_settings:WebhookConfig", "webhook:WebhookChannel"),
+    "console": ("console_settings:ConsoleConfig", "console:ConsoleChannel"),
+    "dingtalk": ("chat_settings:DingTalkConfig", "dingtalk:DingTalkChannel"),
+    "feishu": ("chat_settings:FeishuConfig", "feishu:FeishuChannel"),
+    "lark": ("chat_settings:FeishuConfig", "feishu:FeishuChannel"),
+    "wecom": ("chat_settings:WeComConfig", "wecom:WeComChannel"),
+    "slack": ("chat_settings:SlackConfig", "slack:SlackChannel"),
+    "teams": ("chat_settings:TeamsConfig", "teams:TeamsChannel"),
+    "discord": ("chat_settings:DiscordConfig", "discord:DiscordChannel"),
+    "telegram": ("chat_settings:TelegramConfig", "telegram:TelegramChannel"),
+    "sms": ("sms_settings:SmsConfig", "sms:SmsChannel"),
+    "apprise": ("apprise_settings:AppriseConfig", "apprise:AppriseChannel"),
+    "exec": ("exec_settings:ExecConfig", "exec:ExecChannel"),
+    "alertmanager": ("program_settings:AlertmanagerConfig", "alertmanager:AlertmanagerChannel"),
+    "pagerduty": ("program_settings:PagerDutyConfig", "pagerduty:PagerDutyChannel"),
+}
+"""The settings of each type, and what sends; `ChannelConfig` lists the settings for the type checker."""
+
+CHANNELS = ByKey("type", {kind: f"{__package__}.{settings}" for kind, (settings, _) in KINDS.items()})
 
 if TYPE_CHECKING:
     from spendwatch.channels.apprise_settings import AppriseConfig
