@@ -9,7 +9,7 @@ import click
 
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
-from spendwatch.cli.options import DURATION, actor, json_option
+from spendwatch.cli.options import DURATION, actor, json_option, refuse
 from spendwatch.cli.screen import clean, print_list, the_one, when
 from spendwatch.domain.alert import Acknowledgement, Alert
 from spendwatch.domain.review import AlertsKnown
@@ -56,7 +56,7 @@ def ack(
                 return _take_back(found, store, who)
             until = changes.acknowledge(store, found, settings.zone, who=who, now=now, lasts=lasts, comment=comment)
         except ValueError as error:
-            raise click.BadParameter(str(error), param_hint="ALERT") from None
+            refuse(str(error), "ALERT")
     for alert in found:
         click.echo(f"{alert.id[:8]} acknowledged by {clean(who)}: {clean(alert.summary)}")
     click.echo(f"No reminders and no escalation {until}, unless it gets more severe.")
@@ -65,17 +65,13 @@ def ack(
 
 def _check(alerts: tuple[str, ...], by: str | None, *, is_bare: bool, ends: bool, listed: bool, as_json: bool) -> None:
     if listed == bool(alerts):
-        msg = "name at least one ALERT, or write --list alone"
-        raise click.UsageError(msg)
+        refuse("name at least one ALERT, or write --list alone")
     if listed and (ends or not is_bare):
-        msg = "--list stands alone"
-        raise click.UsageError(msg)
+        refuse("--list stands alone")
     if ends and not is_bare and by is None:
-        msg = "--end takes neither --for nor --comment"
-        raise click.UsageError(msg)
+        refuse("--end takes neither --for nor --comment")
     if as_json and not listed:
-        msg = "--json is for --list"
-        raise click.UsageError(msg)
+        refuse("--json is for --list")
 
 
 def _take_back(found: Sequence[Alert], store: Store, who: str) -> Exit:

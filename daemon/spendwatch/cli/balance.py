@@ -7,7 +7,7 @@ from datetime import tzinfo
 import click
 
 from spendwatch.cli import Place
-from spendwatch.cli.options import json_option
+from spendwatch.cli.options import json_option, refuse
 from spendwatch.cli.screen import clean, print_list, when
 from spendwatch.domain.balance_reading import TERMS, BalanceReading, RecordedReading
 from spendwatch.domain.money import Money, shown
@@ -52,8 +52,7 @@ def _wanted(settings: Settings, account: str | None) -> list[AccountPolicy]:
     found = [policy for policy in settings.accounts if account in {policy.name, policy.account}]
     if not found:
         known = ", ".join(policy.name or policy.account for policy in settings.accounts)
-        msg = f"no account is named {account!r}; known: {known}"
-        raise click.BadParameter(msg, param_hint="ACCOUNT")
+        refuse(f"no account is named {account!r}; known: {known}", "ACCOUNT")
     return found
 
 

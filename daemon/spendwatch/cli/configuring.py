@@ -18,6 +18,7 @@ from spendwatch.cli.discovery import CURRENCIES, NONE_NAMED, Discovery, discover
 from spendwatch.cli.drafting import HOOK, MAIL, PASSWORD, SIGNING_KEY, Draft, written
 from spendwatch.cli.exits import Exit
 from spendwatch.cli.interview import Given, Interview, mailbox, valid, workspace_budget
+from spendwatch.cli.options import refuse
 from spendwatch.cli.progress import Progress
 from spendwatch.domain.count import counted
 from spendwatch.domain.errors import ConfigError
@@ -61,8 +62,7 @@ def write_own(
         if not asks and not yes:
             interview.missing.append("--yes: write it without questions")
         if interview.missing or draft is None:
-            msg = "nothing is asked here, so these options are needed:\n" + "\n".join(f"  {one}" for one in interview.missing)
-            raise click.UsageError(msg)
+            refuse("nothing is asked here, so these options are needed:\n" + "\n".join(f"  {one}" for one in interview.missing))
         draft, sends_test = interview.confirmed(draft, str(folder)) if asks else (draft, False)
     except click.Abort:
         click.echo("\nNothing was written.", err=True)
@@ -100,8 +100,7 @@ def _secret(data: bytes) -> str:
     except UnicodeDecodeError:
         text = ""
     if not text or not text.isprintable():
-        msg = "must hold one line of UTF-8 text"
-        raise click.BadParameter(msg, param_hint="--smtp-password-file")
+        refuse("must hold one line of UTF-8 text", "--smtp-password-file")
     return text
 
 
@@ -126,8 +125,7 @@ def _read(bills: Sequence[Path], options: Given) -> Discovery:
     for bill in bills:
         if not bill.is_file():
             what = "is a folder" if bill.is_dir() else "does not exist"
-            msg = f"{str(bill)!r} {what}; the folder of the configuration stands before --from, bills behind it"
-            raise click.BadParameter(msg, param_hint="--from")
+            refuse(f"{str(bill)!r} {what}; the folder of the configuration stands before --from, bills behind it", "--from")
     currency = valid(CurrencyCode, options.currency or (CURRENCIES[options.site] if options.site else NONE_NAMED))
     hints = ReadingHints(account=AccountId(options.account) if options.account else None, currency=currency)
     progress = Progress()

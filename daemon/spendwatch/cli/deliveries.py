@@ -15,7 +15,7 @@ import click
 
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
-from spendwatch.cli.options import json_option, list_unless_told
+from spendwatch.cli.options import json_option, list_unless_told, refuse
 from spendwatch.cli.screen import clean, console, flow, marked, print_json, print_list, the_one, when
 from spendwatch.domain.count import counted
 from spendwatch.domain.errors import DeliveryError, LedgerUnavailableError
@@ -90,7 +90,7 @@ def retry(place: Place, delivery: str | None, channel: str | None, *, everything
         try:
             now = changes.retry(store, settings, found.id, system_clock())
         except ValueError as error:
-            raise click.BadParameter(str(error), param_hint="DELIVERY") from None
+            refuse(str(error), "DELIVERY")
         quiet = settings.routes[now.channel].quiet_until(now.notification.loudness, system_clock())
     return _retried(now, when(quiet, settings.zone) if quiet else "")
 
@@ -100,12 +100,10 @@ def _named(
 ) -> AbstractSet[ChannelName]:
     """Return the channels that are meant, configured or with deliveries on record."""
     if (delivery is not None) + (channel is not None) + everything != 1:
-        msg = "name one DELIVERY, or --channel NAME, or --all"
-        raise click.UsageError(msg)
+        refuse("name one DELIVERY, or --channel NAME, or --all")
     known = settings.channels.keys() | {name for name, _ in store.outbox.counts()}
     if channel is not None and channel not in known:
-        msg = f"there is no channel {channel!r}; known are {', '.join(sorted(known))}"
-        raise click.BadParameter(msg, param_hint="--channel")
+        refuse(f"there is no channel {channel!r}; known are {', '.join(sorted(known))}", "--channel")
     return {name for name in known if channel in {None, name}}
 
 
@@ -122,17 +120,14 @@ def _retry_all(settings: Settings, store: Store, channels: AbstractSet[ChannelNa
 
 
 def _retried(delivery: Delivery, quiet: str) -> Exit:
-    match delivery.state:
-        case DeliveryState.PENDING:
-            later = f"{delivery.id} is sent after quiet hours, at {quiet}."
-            click.echo(later if quiet else f"{delivery.id} is due now: the daemon or `spendwatch once` sends it.")
-            return Exit.DONE
-        case DeliveryState.ATTEMPTING:
-            click.echo(f"{delivery.id} is being sent now; if that fails, the daemon retries.", err=True)
-            return Exit.TRY_AGAIN
-        case DeliveryState.DELIVERED | DeliveryState.CANCELLED | DeliveryState.DEAD | DeliveryState.DEFERRED:
-            msg = f"{delivery.id} is {delivery.state.value}: only a waiting or dead delivery can be retried"
-            raise click.BadParameter(msg, param_hint="DELIVERY")
+    if delivery.state is DeliveryState.ATTEMPTING:
+        click.echo(f"{delivery.id} is being sent now; if that fails, the daemon retries.", err=True)
+        return Exit.TRY_AGAIN
+    if delivery.state is not DeliveryState.PENDING:
+        refuse(f"{delivery.id} is {delivery.state.value}: only a waiting or dead delivery can be retried", "DELIVERY")
+    later = f"{delivery.id} is sent after quiet hours, at {quiet}."
+    click.echo(later if quiet else f"{delivery.id} is due now: the daemon or `spendwatch once` sends it.")
+    return Exit.DONE
 
 
 @deliveries.command()
@@ -155,8 +150,7 @@ def cancel(place: Place, delivery: str | None, channel: str | None, *, everythin
         found = the_one(store.outbox.find(delivery), "delivery", delivery, "spendwatch deliveries list")
         (now,) = store.outbox.cancel(found.id, now=system_clock())
     if now.state is not DeliveryState.CANCELLED:
-        msg = f"{now.id} is {now.state.value}: only a waiting delivery can be cancelled"
-        raise click.BadParameter(msg, param_hint="DELIVERY")
+        refuse(f"{now.id} is {now.state.value}: only a waiting delivery can be cancelled", "DELIVERY")
     click.echo(f"{now.id} is cancelled.")
     return Exit.DONE
 
@@ -189,8 +183,7 @@ def notify_test(place: Place, channel: str | None, *, like: str, as_json: bool) 
     with redirect_stdout(sys.stderr if as_json else sys.stdout):
         channels = open_channels(settings, system_clock)
         if channel is not None and channel not in channels:
-            msg = f"there is no channel {channel!r}; {suggestion(channel, channels)}"
-            raise click.BadParameter(msg, param_hint="CHANNEL")
+            refuse(f"there is no channel {channel!r}; {suggestion(channel, channels)}", "CHANNEL")
         chosen = {name: one for name, one in channels.items() if channel in {None, name}}
         messages = {name: _sample(like, name, settings) for name in chosen}
         tests = [test for name, one in chosen.items() for test in asyncio.run(_test(name, one, messages[name]))]
@@ -235,8 +228,7 @@ def _sample(like: str, channel: ChannelName, settings: Settings) -> Notification
     found = every.get(like) or next((one for one in every.values() if one.rule.type == like), None)
     if found is None:
         hint = did_you_mean(like, every) or f"known: {', '.join(sorted(every))}"
-        msg = f"there is no sample {like!r}; {hint}"
-        raise click.BadParameter(msg, param_hint="--like")
+        refuse(f"there is no sample {like!r}; {hint}", "--like")
     return as_test(found, settings.policies, who=f"{getpass.getuser()} on {socket.gethostname()}")
 
 

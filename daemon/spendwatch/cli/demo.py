@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from spendwatch.cli.exits import Exit
+from spendwatch.cli.options import refuse
 
 _NEXT = """
 Try next:
@@ -52,8 +53,7 @@ def demo(inbox: Path | None, kept: Path | None, every: float) -> int:
     if kept is not None:
         kept.mkdir(parents=True, exist_ok=True)
         if any(kept.iterdir()):
-            msg = f"{kept} is not empty; name a new folder."
-            raise click.UsageError(msg)
+            refuse(f"{kept} is not empty; name a new folder.")
     said = asyncio.run(tell(click.echo, kept and kept.absolute()))
     click.echo(_KEPT.format(folder=kept, month=last_month().label) if kept else _NEXT)
     return Exit.DONE if said else Exit.UNEXPECTED

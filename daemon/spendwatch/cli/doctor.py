@@ -26,7 +26,7 @@ from spendwatch.channels.email import EmailChannel
 from spendwatch.channels.exec_settings import ExecConfig
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
-from spendwatch.cli.options import json_option
+from spendwatch.cli.options import json_option, refuse
 from spendwatch.cli.screen import clean, console, flow, marked, print_json, when
 from spendwatch.connection import Connection, Way
 from spendwatch.domain.count import counted
@@ -128,14 +128,11 @@ def _become(name: str) -> None:
             os.setgid(user.pw_gid)
             os.setuid(user.pw_uid)
     except KeyError:
-        msg = f"there is no user {name!r} on this machine"
-        raise click.BadParameter(msg, param_hint="--user") from None
+        refuse(f"there is no user {name!r} on this machine", "--user")
     except PermissionError:
-        msg = f"only root can check as {name}: sudo spendwatch doctor --user {name}"
-        raise click.BadParameter(msg, param_hint="--user") from None
+        refuse(f"only root can check as {name}: sudo spendwatch doctor --user {name}", "--user")
     if not os.access(os.__file__, os.R_OK):
-        msg = f"{name} cannot run spendwatch: {os.__file__} is not readable for that user"
-        raise click.BadParameter(msg, param_hint="--user")
+        refuse(f"{name} cannot run spendwatch: {os.__file__} is not readable for that user", "--user")
 
 
 async def _all(examined: Examined) -> list[Finding]:

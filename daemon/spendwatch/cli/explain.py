@@ -6,7 +6,7 @@ import click
 
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
-from spendwatch.cli.options import json_option
+from spendwatch.cli.options import json_option, refuse
 from spendwatch.cli.screen import clean, console, print_json, table, the_one, when
 from spendwatch.domain.alert import Rule
 from spendwatch.domain.causes import Cause, Causes
@@ -49,8 +49,7 @@ def explain(place: Place, alert: str | None, *, why_not: str | None, rule: str |
     what was sent already, when and to whom, and what keeps messages back.
     """
     if (alert is None) == (why_not is None) or (rule and not why_not):
-        msg = "give an ALERT, or --why-not SCOPE and perhaps --rule RULE"
-        raise click.UsageError(msg)
+        refuse("give an ALERT, or --why-not SCOPE and perhaps --rule RULE")
     settings = place.settings()
     if why_not is not None:
         from spendwatch.cli.why_not import explain_why_not  # noqa: PLC0415 -- seldom needed

@@ -15,6 +15,7 @@ from spendwatch.cli import Place
 from spendwatch.cli.discovery import show_contents
 from spendwatch.cli.dry_run import HeardBook, copied_app, show_said
 from spendwatch.cli.exits import Exit
+from spendwatch.cli.options import refuse
 from spendwatch.cli.outcome import IMPORTED, Outcome, attempted, waiting_text
 from spendwatch.cli.progress import Progress
 from spendwatch.cli.screen import console, print_json, print_whole
@@ -60,8 +61,7 @@ def import_files(
     settings = load(path, with_secrets=False)
     if source is not None and source not in settings.sources:
         known = ", ".join(settings.sources) or "none"
-        msg = f"no source is called {source!r}; configured are {known}"
-        raise click.BadParameter(msg, param_hint="--source")
+        refuse(f"no source is called {source!r}; configured are {known}", "--source")
     name = SourceName(source) if source else IMPORTED
     if dry_run:
         with copied_app(settings) as (app, book):

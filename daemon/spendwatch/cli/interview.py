@@ -15,6 +15,7 @@ from spendwatch.channels.email_settings import EmailConfig, Security
 from spendwatch.cli.discovery import CURRENCIES, Discovery, FoundAccount, site_of, workspace_table
 from spendwatch.cli.drafting import Draft, WorkspaceDraft, security_of, suggest
 from spendwatch.cli.mail_servers import PUBLIC_DOMAINS, guess
+from spendwatch.cli.options import refuse
 from spendwatch.cli.screen import console, print_whole
 from spendwatch.domain.commodity import MODEL_STUDIO
 from spendwatch.domain.money import Currency, plain
@@ -47,20 +48,19 @@ class Given:
 
 
 def valid(kind: Any, value: object, option: str = "") -> Any:  # noqa: ANN401 -- any type, and what it holds
-    """Return the value as the configuration would take it, or raise `click.BadParameter` with its words."""
+    """Return the value as the configuration would take it, or raise `click.UsageError` with its words."""
     try:
         return TypeAdapter[Any](kind).validate_python(value)
     except ValidationError as error:
         why = error.errors()[0]["msg"].removeprefix("Value error, ")
-        raise click.BadParameter(why, param_hint=option or None) from None
+        refuse(why, option)
 
 
 def workspace_budget(text: str, option: str = "") -> tuple[str, Decimal]:
     """Return the workspace and the budget written as `ID=BUDGET`."""
     workspace, sign, budget = text.partition("=")
     if not sign:
-        msg = f"not a workspace and its budget: {text!r}; write it like llm-demo0a1b2c3d4e=500"
-        raise click.BadParameter(msg, param_hint=option or None)
+        refuse(f"not a workspace and its budget: {text!r}; write it like llm-demo0a1b2c3d4e=500", option)
     return valid(WorkspaceText, workspace.strip(), option), valid(Budget, budget.strip(), option)
 
 
@@ -102,7 +102,7 @@ class Interview:
                 return None if begins == "n" else draft, bool(reached) and begins == "y"
             try:
                 workspace, budget = workspace_budget(answer)
-            except click.BadParameter as error:
+            except click.UsageError as error:
                 click.echo(f"Error: {error.message}")
                 continue
             changed = [replace(one, budget=budget, why="") for one in draft.workspaces if one.workspace == workspace]
@@ -126,11 +126,9 @@ class Interview:
         given, workspaces = self._given, list[WorkspaceDraft]()
         meant = [one for one in found.accounts if given.account in {None, one.account}]
         if (given.site or given.currency or given.name) and len(meant) != 1:
-            msg = "name with --account the account of these bills that --site, --currency and --name are for"
-            raise click.UsageError(msg)
+            refuse("name with --account the account of these bills that --site, --currency and --name are for")
         if given.currency and given.currency != meant[0].currency:
-            msg = f"the bills of account {meant[0].account} are in {meant[0].currency}: leave --currency out"
-            raise click.UsageError(msg)
+            refuse(f"the bills of account {meant[0].account} are in {meant[0].currency}: leave --currency out")
         for account in found.accounts:
             drafts = {one.workspace: one for one in _workspaces(account, given.budgets)}
             _show(account, drafts)
@@ -177,8 +175,7 @@ class Interview:
 
         def new(text: str) -> str:
             if text.lower() in taken:
-                msg = f"{text} is the name of another account"
-                raise click.BadParameter(msg)
+                refuse(f"{text} is the name of another account")
             return str(valid(Name, text))
 
         for one in accounts:
@@ -236,7 +233,7 @@ def _mail_config(host: str, port: int, user: str | None, to: Sequence[str]) -> E
 
 
 def mailbox(address: str, option: str = "") -> str:
-    """Return a mail address as the configuration takes it, or raise `click.BadParameter`."""
+    """Return a mail address as the configuration takes it, or raise `click.UsageError`."""
     valid(EmailConfig, {"host": "localhost", "from": "a@b", "to": [address]}, option)
     return address
 
@@ -250,8 +247,7 @@ def _server(text: str) -> tuple[str, int]:
     host, colon, port = text.strip().rpartition(":")
     host, port = (host, port) if colon and not text.endswith("]") else (text.strip(), "465")
     if not host or not port.isascii() or not port.isdecimal():
-        msg = f"not a mail server: {text!r}; write it like smtp.example.com:465"
-        raise click.BadParameter(msg, param_hint="--smtp")
+        refuse(f"not a mail server: {text!r}; write it like smtp.example.com:465", "--smtp")
     found: EmailConfig = valid(EmailConfig, {"host": host.strip("[]"), "port": port, "from": "a@b", "to": ["a@b"]}, "--smtp")
     return found.host, found.connects_to
 
@@ -264,7 +260,7 @@ def _workspaces(account: FoundAccount, budgets: Mapping[str, Decimal]) -> Iterat
             continue
         try:
             valid(WorkspaceText, workspace)
-        except click.BadParameter as error:
+        except click.UsageError as error:
             click.echo(f"No budget for a workspace with this id: {error.message}", err=True)
             continue
         budget, why = (budgets[workspace], "") if workspace in budgets else suggest(account, [workspace])

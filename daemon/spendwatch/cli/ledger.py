@@ -13,7 +13,7 @@ from spendwatch.app import App
 from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
-from spendwatch.cli.options import actor, json_option, list_unless_told, only_month_option
+from spendwatch.cli.options import actor, json_option, list_unless_told, only_month_option, refuse
 from spendwatch.cli.outcome import waiting_text
 from spendwatch.cli.rebuilding import Rebuilt, rebuilt, scratch_database, series_of
 from spendwatch.cli.screen import clean, print_json, print_list, the_one, when
@@ -203,17 +203,14 @@ def backup(place: Place, file: Path, *, as_json: bool) -> int:
     """
     settings = place.settings()
     if not file.absolute().parent.is_dir():
-        msg = f"there is no folder {file.parent}; create it with: mkdir -p {file.parent}"
-        raise click.UsageError(msg)
+        refuse(f"there is no folder {file.parent}; create it with: mkdir -p {file.parent}")
     with opened_store(settings, read_only=True) as store:
         try:
             command = store.database.back_up(file)
         except FileExistsError:
-            msg = f"{file} already exists; name a new file."
-            raise click.UsageError(msg) from None
+            refuse(f"{file} already exists; name a new file.")
     if command:
-        msg = f"the ledger is in PostgreSQL. Back it up with:\n{command}"
-        raise click.UsageError(msg)
+        refuse(f"the ledger is in PostgreSQL. Back it up with:\n{command}")
     size = file.stat().st_size
     if as_json:
         print_json({"schema_version": 1, "file": str(file), "bytes": size})

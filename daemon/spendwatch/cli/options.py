@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import date, datetime, timedelta
+from typing import NoReturn
 
 import click
 
@@ -53,6 +54,11 @@ class _Duration(click.ParamType[timedelta]):
         return found
 
 
+def refuse(what: str, option: str = "") -> NoReturn:
+    """Refuse what was asked for, because of the whole, or of this option or argument."""
+    raise (click.BadParameter(what, param_hint=option) if option else click.UsageError(what)) from None
+
+
 def actor() -> str:
     """Return who is doing this, behind sudo, too."""
     import getpass  # noqa: PLC0415 -- only for what is put on record
@@ -83,9 +89,8 @@ def list_unless_told(ctx: click.Context, listing: click.Command, *, as_json: boo
 def span_of(month: BillingPeriod | None, first: date | None, last: date | None, today: date, *, months: int = 1) -> DaySpan:
     """Return the days that are asked for; where nothing is, so many months up to this one."""
     if month and (first or last):
-        msg = "give either --month, or --from and --to"
-        raise click.UsageError(msg)
+        refuse("give either --month, or --from and --to")
     try:
         return DaySpan.asked(month, first, last, today, months=months)
     except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--from") from None
+        refuse(str(error), "--from")

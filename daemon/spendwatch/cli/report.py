@@ -16,7 +16,7 @@ from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
 from spendwatch.cli.exporting import counted_days
-from spendwatch.cli.options import first_option, json_option, last_option, month_option, span_of
+from spendwatch.cli.options import first_option, json_option, last_option, month_option, refuse, span_of
 from spendwatch.cli.screen import Rows, clean, console, fitting, print_json, print_whole, table
 from spendwatch.cli.totals import outside_text
 from spendwatch.domain.errors import printable
@@ -87,17 +87,14 @@ def report(
     months are shown. A charge that is dated outside its billing month counts on that month's first or last day.
     """
     if as_json and as_csv:
-        msg = "give either --json or --csv"
-        raise click.UsageError(msg)
+        refuse("give either --json or --csv")
     if html:
         if first or last or where or usage or all_products or as_json or as_csv:
-            msg = "--html goes with --month alone"
-            raise click.UsageError(msg)
+            refuse("--html goes with --month alone")
         return _write_page(place.settings(), html, month)
     columns = tuple(dict.fromkeys(_known(part.strip(), "--by") for part in by.split(",") if part.strip()))
     if not columns:
-        msg = f"names nothing; use any of {', '.join(COLUMNS)}, tag:KEY"
-        raise click.BadParameter(msg, param_hint="--by")
+        refuse(f"names nothing; use any of {', '.join(COLUMNS)}, tag:KEY", "--by")
     filters = tuple(map(_filter, where))
     settings = place.settings()
     now: datetime = system_clock()
@@ -132,12 +129,12 @@ def _write_page(settings: Settings, file: Path, month: BillingPeriod | None) -> 
 
 def _known(column: str, hint: str) -> str:
     if not is_column(column):
-        msg = (
+        refuse(
             f"cannot use {printable(column)}; use any of {', '.join(COLUMNS)}, tag:KEY; {did_you_mean(column, COLUMNS)}".rstrip(
                 "; "
-            )
+            ),
+            hint,
         )
-        raise click.BadParameter(msg, param_hint=hint)
     return column
 
 
@@ -145,7 +142,7 @@ def _filter(text: str) -> tuple[str, str]:
     try:
         key, pattern = filter_of(text)
     except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--where") from None
+        refuse(str(error), "--where")
     return _known(key, "--where"), pattern
 
 

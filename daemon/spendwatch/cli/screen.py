@@ -24,6 +24,7 @@ from rich.table import Table
 from rich.text import Text
 
 from spendwatch.cli.exits import Exit
+from spendwatch.cli.options import refuse
 from spendwatch.domain.period import duration_text
 from spendwatch.views import moments
 
@@ -313,8 +314,7 @@ def the_one(found: Sequence[T], what: str, asked: str, see: str) -> T:
     """Return the only one whose id begins as asked, or fail with where to look."""
     if len(found) != 1:
         many = f"{len(found)} {what[:-1] + 'ies' if what.endswith('y') else what + 's'}" if found else f"no {what}"
-        msg = f"{many} with an id beginning with {asked!r}; see `{see}`"
-        raise click.BadParameter(msg, param_hint=what.upper())
+        refuse(f"{many} with an id beginning with {asked!r}; see `{see}`", what.upper())
     return found[0]
 
 

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
-from spendwatch.cli.options import json_option, month_option
+from spendwatch.cli.options import json_option, month_option, refuse
 from spendwatch.cli.outlook import balance_lines
 from spendwatch.cli.screen import age_text, clean, console, flow, held_by, legend, marked, print_json, shortened, table, when
 from spendwatch.cli.spending import budgets_of, spending_table
@@ -59,8 +59,7 @@ _SHARES = re.compile(r"(\b[0-9.]+)%, (?=[0-9.]+%)")
 def status(place: Place, month: BillingPeriod | None, *, as_json: bool, everything: bool, watch: bool, exit_code: bool) -> int:
     """Show what needs you, spend and budget per workspace, the balance, alerts, and the age of the figures."""
     if watch and (as_json or not sys.stdout.isatty()):
-        msg = "--watch needs a terminal, and no --json"
-        raise click.UsageError(msg)
+        refuse("--watch needs a terminal, and no --json")
     if not watch:
         gc.disable()  # it would take a twentieth of the time, of a command that ends at once
     settings = place.settings()

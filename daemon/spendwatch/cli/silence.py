@@ -10,7 +10,7 @@ import click
 
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
-from spendwatch.cli.options import DURATION, actor, json_option, list_unless_told
+from spendwatch.cli.options import DURATION, actor, json_option, list_unless_told, refuse
 from spendwatch.cli.screen import clean, print_list, the_one, when
 from spendwatch.domain.alert import Rule
 from spendwatch.domain.policy import Policies, Severity
@@ -65,8 +65,7 @@ def add(
     """
     settings, now = place.settings(), system_clock()
     if not (rule or account or workspace or tags or scope or severity):
-        msg = "name what to silence: --rule, --account, --workspace, --tag, --scope or --severity; --rule '*' is everything"
-        raise click.UsageError(msg)
+        refuse("name what to silence: --rule, --account, --workspace, --tag, --scope or --severity; --rule '*' is everything")
     _check_patterns(rule, workspace, tags)
     one = Silence(
         id=changes.new_silence_id(),
@@ -93,40 +92,33 @@ def add(
 def _check_patterns(rule: str, workspace: str, tags: Iterable[str]) -> None:
     names = {name for one in Rule for name in (one.value, one.type)}
     if rule and not any(fnmatchcase(name, rule) for name in names):
-        msg = f"no rule fits {rule!r}; {suggestion(rule, names)}"
-        raise click.BadParameter(msg, param_hint="--rule")
+        refuse(f"no rule fits {rule!r}; {suggestion(rule, names)}", "--rule")
     if workspace and not can_fit(workspace):
-        msg = f"{workspace!r} can never match"
-        raise click.BadParameter(msg, param_hint="--workspace")
+        refuse(f"{workspace!r} can never match", "--workspace")
     if odd := next((tag for tag in tags if not tag.partition("=")[0] or "=" not in tag), None):
-        msg = f"write it like team=search, not {odd!r}"
-        raise click.BadParameter(msg, param_hint="--tag")
+        refuse(f"write it like team=search, not {odd!r}", "--tag")
 
 
 def _end(lasts: timedelta | None, until: str | None, now: datetime, zone: tzinfo) -> datetime:
     """Return when it ends; without an end, or with one too far away, it is refused."""
     if (lasts is None) == (until is None):
-        msg = "say when it ends: --for 4h, or --until 2026-09-16T18:00"
-        raise click.UsageError(msg)
+        refuse("say when it ends: --for 4h, or --until 2026-09-16T18:00")
     hint = "--for" if until is None else "--until"
     try:
         moment = now + lasts if lasts else datetime.fromisoformat(until or "")
     except ValueError:
-        msg = f"not a time: {until!r}; write it like 2026-09-16T18:00"
-        raise click.BadParameter(msg, param_hint=hint) from None
+        refuse(f"not a time: {until!r}; write it like 2026-09-16T18:00", hint)
     end = moment if moment.tzinfo else moment.replace(tzinfo=zone)
     if not now < end <= now + LONGEST_SILENCE:
         what = "is not in the future" if end <= now else f"is more than {LONGEST_SILENCE.days} days away"
-        msg = f"{when(end, zone)} {what}"
-        raise click.BadParameter(msg, param_hint=hint)
+        refuse(f"{when(end, zone)} {what}", hint)
     return end
 
 
 def _account(text: str, policies: Policies) -> str:
     ids = {known: one.account for one in policies.accounts for known in (one.account, one.name)}
     if text not in ids:
-        msg = f"there is no account {text!r}; {suggestion(text, [one.name for one in policies.accounts])}"
-        raise click.BadParameter(msg, param_hint="--account")
+        refuse(f"there is no account {text!r}; {suggestion(text, [one.name for one in policies.accounts])}", "--account")
     return ids[text]
 
 
@@ -163,8 +155,7 @@ def expire(place: Place, which: str) -> int:
     with opened_store(settings) as store:
         one = the_one(store.book.find_silence(which), "silence", which, "spendwatch silence list")
         if one.ends_at <= now:
-            msg = f"{one.id} ended at {when(one.ends_at, settings.zone)}"
-            raise click.BadParameter(msg, param_hint="ID")
+            refuse(f"{one.id} ended at {when(one.ends_at, settings.zone)}", "ID")
         changes.end_silence(store, one, actor(), now)
     click.echo(f"Silence {one.id} has ended.")
     return Exit.DONE

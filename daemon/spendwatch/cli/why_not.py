@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
-import click
-
 from spendwatch.cli.exits import Exit
+from spendwatch.cli.options import refuse
 from spendwatch.cli.screen import age_text, clean, console, marked, print_json, table, when
 from spendwatch.domain.alert import Alert, AlertKey, Rule
 from spendwatch.domain.count import counted
@@ -186,8 +185,9 @@ def _unknown(now: _Now, asked: str) -> None:
         one.name for one in now.settings.policies.workspaces
     }
     known |= {value for one in now.spent for value in (one.values[Dimension.WORKSPACE], one.values[Dimension.API_KEY])}
-    msg = f"no policy and no bill of {now.month.label} names {printable(asked)}; {suggestion(asked, known - {''})}"
-    raise click.BadParameter(msg, param_hint="--why-not")
+    refuse(
+        f"no policy and no bill of {now.month.label} names {printable(asked)}; {suggestion(asked, known - {''})}", "--why-not"
+    )
 
 
 def _counted_by(now: _Now, rows: Iterable[SpendSum]) -> Iterator[Standing]:

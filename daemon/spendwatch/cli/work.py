@@ -20,7 +20,7 @@ import click
 from spendwatch import __version__
 from spendwatch.app import App, lock_state
 from spendwatch.cli import Place
-from spendwatch.cli.options import json_option
+from spendwatch.cli.options import json_option, refuse
 from spendwatch.cli.outcome import exit_code, say_outside
 from spendwatch.heartbeat import Heartbeat
 from spendwatch.jobs.deliver import Settled
@@ -110,8 +110,7 @@ def once(place: Place, log_format: str, *, dry_run: bool, as_json: bool) -> int:
     what was fetched before.
     """
     if as_json and not dry_run:
-        msg = "--json needs --dry-run; a real round writes JSON logs with --log-format json"
-        raise click.UsageError(msg)
+        refuse("--json needs --dry-run; a real round writes JSON logs with --log-format json")
     # What a dry run records and commits goes to a copy: that is no event.
     configure(log_format, level="warning" if dry_run else "info")
     settings = _hidden(load(place.path()))
