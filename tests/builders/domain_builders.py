@@ -8,10 +8,10 @@ from decimal import Decimal
 
 from spendwatch.domain.alert import Acknowledgement, Alert, AlertKey, Rule
 from spendwatch.domain.forecast import Forecast
-from spendwatch.domain.forecast_alerts import Foretold, forecast_conditions
+from spendwatch.domain.forecast_alerts import Foretold, false_before, forecast_conditions, not_reached
 from spendwatch.domain.money import Currency, Money
 from spendwatch.domain.notification import Facts, Notification
-from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.period import BillingPeriod, month_of
 from spendwatch.domain.policy import ChannelName, Severity, Threshold, Watch
 from spendwatch.domain.review import AlertsKnown, Condition, Verdict, review_conditions
 from spendwatch.domain.scope import BudgetScope
@@ -68,8 +68,12 @@ def review_standing(standing: Standing, known: AlertsKnown, *, account_name: str
 def review_forecast(
     standing: Standing, forecast: Forecast | None, known: AlertsKnown, held: Foretold, *, account_name: str, now: datetime
 ) -> tuple[Verdict, Foretold]:
-    conditions, foretold = forecast_conditions(standing, forecast, known, held, account_name=account_name)
-    return review_conditions(conditions, known, now=now), foretold
+    """Review the forecast of a budget as a round does, whose month is the only one that may still change."""
+    month = month_of(standing.period.label)
+    reported = not_reached(held, [standing], known, month)
+    was_false = standing.watch.scope in false_before(reported, month)
+    conditions, foretold = forecast_conditions(standing, forecast, known, held, account_name=account_name, was_false=was_false)
+    return review_conditions(conditions, known, now=now), {**reported, **foretold}
 
 
 class Book:

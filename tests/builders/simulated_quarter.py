@@ -18,7 +18,7 @@ from math import isnan, nan
 
 from spendwatch.domain.alert import Alert, AlertKey, Rule
 from spendwatch.domain.forecast import forecast_period
-from spendwatch.domain.forecast_alerts import Foretold, forecast_conditions
+from spendwatch.domain.forecast_alerts import Foretold, false_before, forecast_conditions, not_reached
 from spendwatch.domain.money import Currency, Money
 from spendwatch.domain.notification import Facts, Reason
 from spendwatch.domain.period import PROVIDER_ZONE, BillingPeriod
@@ -226,21 +226,26 @@ class Replay:
             if today.day <= FINAL_ON and month.previous().first_day >= self.account.first
             else (month,)
         )
-        for period in open_months:
-            spent = Money(self.account.spent(period, today), CNY)
-            standing = Standing(self.watch, period, spent, 1, (), now, Split(spent, Money.zero(CNY)))
+        totals = [(period, Money(self.account.spent(period, today), CNY)) for period in open_months]
+        standings = [Standing(self.watch, period, spent, 1, (), now, Split(spent, Money.zero(CNY))) for period, spent in totals]
+        reported = not_reached(self.held, standings, known, month)
+        for standing in standings:
             yield from threshold_conditions(standing, known, account_name="acme")
-            if period == month:
+            if standing.period == month:
                 through = today - 2 * DAY
                 history = {day: self.account.known(day, today) for day in days_up_to(through, REMEMBERED)}
                 daily = {day: spent for day, spent in history.items() if spent is not None}
                 pace = run_rate_of(daily, through=through, unknown={day for day, one in history.items() if one is None})
                 likely = (
-                    forecast_period(pace, spent, period, data_until=now, zone=PROVIDER_ZONE)
+                    forecast_period(pace, standing.spend, month, data_until=now, zone=PROVIDER_ZONE)
                     if isinstance(pace, RunRate)
                     else None
                 )
-                found, self.held = forecast_conditions(standing, likely, known, self.held, account_name="acme")
+                was_false = self.watch.scope in false_before(reported, month)
+                found, foretold = forecast_conditions(
+                    standing, likely, known, self.held, account_name="acme", was_false=was_false
+                )
+                self.held = {**reported, **foretold}
                 yield from found
 
     def _of_spikes(self, today: date) -> Iterator[Condition]:
@@ -282,7 +287,7 @@ def replay(account: Account, score: Score) -> None:
     score.workspaces += 1
     score.messages += len(run.said)
     score.duplicates += len(run.said) - len({key for _, key in run.said}) + len(run.begun) - len(set(run.begun))
-    false_before = score.false_forecasts
+    earlier = score.false_forecasts
     for month in account.months():
         final = account.spent(month, month.after_last_day + FINAL_ON * DAY)
         highest = max(account.spent(month, month.first_day + n * DAY) for n in range(month.days + FINAL_ON))
@@ -291,16 +296,17 @@ def replay(account: Account, score: Score) -> None:
             if max(final, highest) >= account.budget * share / 100:
                 score.thresholds += 1
                 score.missed += f"{share}%" not in reached
-        fired = [day for day, key in run.said if key.rule is Rule.FORECAST and key.period == month.label]
-        score.add_forecast(account, month, fired[0] if fired else None)
-    score.worst_forecasts = max(score.worst_forecasts, score.false_forecasts - false_before)
+        # One that fires together with a threshold is named in its message: it counts as well.
+        mine = (one for one in run.alerts.values() if one.key.rule is Rule.FORECAST and one.key.period == month.label)
+        score.add_forecast(account, month, min((one.told_at.date() for one in mine if one.told_at), default=None))
+    score.worst_forecasts = max(score.worst_forecasts, score.false_forecasts - earlier)
     score.add_spikes(account, {date.fromisoformat(key.threshold): day for day, key in run.said if key.rule is Rule.SPIKE})
 
 
 def replay_naive(account: Account, score: Score) -> None:
     """Replay the two baselines: the month to date in a straight line, and mean + 3 sigma of the last 30 days."""
     score.workspaces += 1
-    false_before = score.false_forecasts
+    earlier = score.false_forecasts
     for month in account.months():
         fired = None
         for count in range(2, month.days):
@@ -310,7 +316,7 @@ def replay_naive(account: Account, score: Score) -> None:
                 break
         score.messages += fired is not None
         score.add_forecast(account, month, fired)
-    score.worst_forecasts = max(score.worst_forecasts, score.false_forecasts - false_before)
+    score.worst_forecasts = max(score.worst_forecasts, score.false_forecasts - earlier)
     told: dict[date, date] = {}
     for today in account.mornings:
         amounts = series(account, today)

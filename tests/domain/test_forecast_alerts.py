@@ -1,4 +1,4 @@
-"""Forecasts are told once, by the data of two days, and only while the spend itself has not got there."""
+"""Forecasts are told once, when it is sure enough, and only while the spend itself has not got there."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from domain_builders import SEPTEMBER, Book, a_watch, cny, review_forecast, share, standing, told
 from spendwatch.domain.alert import Rule
 from spendwatch.domain.forecast import Forecast
-from spendwatch.domain.forecast_alerts import Foretold
+from spendwatch.domain.forecast_alerts import Foretold, false_before, not_reached
 from spendwatch.domain.notification import Notification
+from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import Severity, Threshold, Watch
 
 FIRST = date(2026, 9, 10)
@@ -35,13 +36,22 @@ class Foreseer:
         self.held: Foretold = {}
         self._watch = watch
 
-    def look(self, spent: str | int, likely: str | int | None, day: int = 0) -> tuple[Notification, ...]:
-        """Look at a forecast that rests on the data of so many days later."""
+    def look(
+        self,
+        spent: str | int,
+        likely: str | int | None,
+        day: int = 0,
+        *,
+        low: str | int | None = None,
+        month: BillingPeriod = SEPTEMBER,
+    ) -> tuple[Notification, ...]:
+        """Look at a forecast that rests on the data of so many days later; its range begins at what is spent."""
         through = FIRST + day * DAY
         expected = None
         if likely is not None:
-            expected = Forecast(SEPTEMBER, cny(spent), cny(likely), cny(likely), cny(likely), through, 30)
-        now = standing(spent, self._watch)
+            least = spent if low is None else low
+            expected = Forecast(month, cny(spent), cny(least), cny(likely), cny(likely), through, 30)
+        now = standing(spent, self._watch, month)
         verdict, self.held = review_forecast(
             now, expected, self.book.known(), self.held, account_name="acme", now=self.book.now
         )
@@ -67,6 +77,62 @@ def test_one_day_tells_nobody_anything_and_the_second_does_once() -> None:
     assert said.facts.forecast
     assert said.facts.forecast.likely == cny(1200)
     assert [foreseer.look(150, 1200, day=day) for day in (1, 2, 3)] == [(), (), ()]
+
+
+def test_the_data_of_one_day_are_enough_where_the_whole_range_reaches_the_threshold() -> None:
+    foreseer = Foreseer()
+    assert foreseer.look(100, 1100, low=999) == ()
+    (said,) = foreseer.look(100, 1100, low=1000)
+    assert told([said]) == [("fired", "forecast 100%", ())]
+
+
+OCTOBER, NOVEMBER, DECEMBER = (BillingPeriod(2026, month) for month in (10, 11, 12))
+
+
+def after_september(spent: int) -> Foreseer:
+    """An alert in September, whose spend came to so much."""
+    foreseer = Foreseer(a_watch(of_forecast(100)))
+    assert len(foreseer.look(100, 1100, low=1000)) == 1
+    assert foreseer.look(spent, spent, day=19) == ()
+    return foreseer
+
+
+def test_after_an_alert_that_came_to_nothing_half_of_the_least_to_come_has_to_be_enough() -> None:
+    foreseer = after_september(999)
+    for day in range(30, 40):
+        assert foreseer.look(200, 1900, day=day, low=1799, month=OCTOBER) == ()
+    (said,) = foreseer.look(200, 1900, day=40, low=1800, month=OCTOBER)
+    assert told([said]) == [("fired", "forecast 100%", ())]
+
+
+def test_after_an_alert_that_came_true_all_is_as_before() -> None:
+    foreseer = after_september(1000)
+    assert len(foreseer.look(200, 1000, day=30, low=1000, month=OCTOBER)) == 1
+
+
+def test_what_was_reached_and_fell_back_below_came_true() -> None:
+    foreseer = after_september(1000)
+    foreseer.look(900, 1100, day=20)
+    assert len(foreseer.look(200, 1000, day=30, low=1000, month=OCTOBER)) == 1
+
+
+def test_an_alert_that_came_to_nothing_counts_for_two_months() -> None:
+    assert after_september(999).look(200, 1000, day=60, low=1000, month=NOVEMBER) == ()
+    assert len(after_september(999).look(200, 1000, day=90, low=1000, month=DECEMBER)) == 1
+
+
+def test_a_forecast_that_was_not_reported_was_not_false() -> None:
+    foreseer = Foreseer(a_watch(of_forecast(100)))
+    foreseer.look(100, 1100)
+    assert len(foreseer.look(200, 1000, day=30, low=1000, month=OCTOBER)) == 1
+
+
+def test_late_charges_of_the_month_before_may_prove_its_alert_right() -> None:
+    foreseer = after_september(999)
+    known = foreseer.book.known()
+    for spent, is_false in ((999, True), (1000, False)):
+        held = not_reached(foreseer.held, [standing(spent, WATCH)], known, OCTOBER)
+        assert (WATCH.scope in false_before(held, OCTOBER)) is is_false
 
 
 def test_a_forecast_that_falls_back_in_between_begins_anew() -> None:

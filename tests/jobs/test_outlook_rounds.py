@@ -201,6 +201,16 @@ def test_a_forecast_is_told_only_once_after_a_restart_too(database: Database) ->
     assert pass_days(third, "10", first=FIRST + 7 * DAY) == []
 
 
+@pytest.mark.parametrize("was_false", [True, False])
+def test_after_a_forecast_that_proved_false_the_next_one_has_to_be_surer(database: Database, was_false: bool) -> None:  # noqa: FBT001 -- a case
+    rounds = Rounds(database, None, (watched(of_forecast(100)),))
+    alert = ("spend.forecast", "fired", "forecast 100%", (FINANCE,))
+    assert pass_days(rounds, *(["10"] * 7 if was_false else ["3"] * 7)) == ([alert] if was_false else [])
+    assert pass_days(rounds, *["3"] * 23, first=FIRST + 7 * DAY) == []
+    assert pass_days(rounds, *["10"] * 20, first=FIRST + 30 * DAY) == ([] if was_false else [alert])
+    assert pass_days(rounds, *["10"] * 8, first=FIRST + 50 * DAY) == ([alert] if was_false else [])
+
+
 def test_messages_about_thresholds_say_what_to_expect(database: Database) -> None:
     rounds = Rounds(database, None, (watched(Threshold(share=Decimal("0.25"))),))
     pass_days(rounds, *["10"] * 8)

@@ -13,7 +13,8 @@ from spendwatch.cli.screen import age_text, clean, console, marked, print_json, 
 from spendwatch.domain.alert import Alert, AlertKey, Rule
 from spendwatch.domain.count import counted
 from spendwatch.domain.errors import printable
-from spendwatch.domain.forecast import Runway
+from spendwatch.domain.forecast import Forecast, Runway
+from spendwatch.domain.forecast_alerts import false_before, not_reached, sure_from
 from spendwatch.domain.health import Freshness
 from spendwatch.domain.money import Money, in_cents, percent, plain, shown
 from spendwatch.domain.notification import DeliveryState
@@ -293,8 +294,20 @@ def _foreseen(now: _Now, one: Standing, level: Level) -> _Line:
         return _Line(
             rule, point, "not reached", f"about {likely.likely} expected in {month.label}: {at - likely.likely} less than {at}"
         )
+    return _not_sure(now, one, level, likely, point)
+
+
+def _not_sure(now: _Now, one: Standing, level: Level, likely: Forecast, point: str) -> _Line:
+    """Return what a forecast that reaches the threshold still needs for an alert."""
+    held = not_reached(now.store.balances.foretold(), now.standings, now.known, now.month)
+    was_false = one.watch.scope in false_before(held, now.month)
+    least = Money(sure_from(level.at, one.spend.amount, was_false=was_false), one.watch.currency)
+    about = f"about {likely.likely} expected, at least {likely.low}"
+    if likely.low.amount >= least.amount:
+        return _Line(Rule.FORECAST, point, "due", f"{about}: sent in the next round of the daemon")
+    other = "an alert of the last two months proved false" if was_false else "or if the next day confirms it"
     return _Line(
-        rule, point, "too early", f"about {likely.likely} expected, by the data of one day: sent if the next day confirms it"
+        Rule.FORECAST, point, "too early", f"{about}: sent if at least {least} are expected{';' if was_false else ','} {other}"
     )
 
 

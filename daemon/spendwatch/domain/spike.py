@@ -27,8 +27,8 @@ _WEEK = 7
 _WORTH_A_LOOK = 1.3
 # A quiet weekday's own spend would be too small a measure, and says nothing of whether something goes on.
 _LEAST_SHARE, _QUIET = 0.25, 0.5
-# What happened three times in six weeks is usual, and a quarter more than that.
-_NOT_RARE, _MORE_THAN_RARE = 3, 1.25
+# What happened four times in six weeks is usual.
+_NOT_RARE = 4
 # A level that was reported is reported again where it grows by half once more.
 _CLEARLY_MORE = 1.5
 
@@ -90,7 +90,7 @@ def usual_spend(history: Sequence[float], day: date) -> UsualSpend | TooEarly:
     *shares, share = (week * (count // _WEEK + 2))[first : first + count + 1]
     days = [(amount, one) for amount, one in zip(amounts, shares, strict=True) if amount is not None]
     levels = sorted(amount / one for amount, one in days if one >= _LEAST_SHARE)
-    rare = levels[-_NOT_RARE] * _MORE_THAN_RARE if len(levels) >= _NOT_RARE else 0.0
+    rare = levels[-_NOT_RARE] if len(levels) >= _NOT_RARE else 0.0
     band = band_after(amounts, shares)
     reported = 0.0
     for amount, one in reversed(days):
@@ -99,7 +99,9 @@ def usual_spend(history: Sequence[float], day: date) -> UsualSpend | TooEarly:
         elif one >= _QUIET:
             break
     low, high = band(share)
-    return UsualSpend(low, max(high, rare * share), _CLEARLY_MORE * reported * max(share, _LEAST_SHARE))
+    # A weekend may be worked like any weekday, in place of a holiday.
+    working_day = levels[len(levels) // 2] * max(week) if share < _QUIET else 0.0
+    return UsualSpend(low, max(high, rare * share, working_day), _CLEARLY_MORE * reported * max(share, _LEAST_SHARE))
 
 
 def is_worth_a_look(history: Sequence[float], spent: Decimal) -> bool:

@@ -138,7 +138,8 @@ class _Round:
         """Return what is foreseen of this month, and the spikes of the last days, by the run rates at hand."""
         held = self.balances.foretold() if self.balances else {}
         paces, zone, known = self.insight.paces, self.around.zone, self.known
-        ahead, foretold = foresee(standings, paces, known, held, self.fresh, names=self.names, zone=zone)
+        month, names = self.periods[-1], self.names
+        ahead, foretold = foresee(standings, paces, known, held, self.fresh, month=month, names=names, zone=zone)
         of_spikes = watched_for_spikes(watched.values())
         spikes = spike_conditions(view, self.policies, of_spikes, paces, known, periods=self.periods, zone=zone, now=self.now)
         return (*ahead, *spikes), foretold
@@ -153,7 +154,7 @@ class _Judged:
     """What is to be remembered of the balances."""
     learning: Learning
     standings: Sequence[Standing]
-    """Those of the current month."""
+    """Those of the current month, and before them those of months that may still change."""
     watched: Watched
     foreseen: Foretold | None
     """What forecasts reach, to be remembered; None where they were not judged."""
@@ -167,15 +168,16 @@ def _judge(here: _Round, health: Health, book: AlertBook) -> _Judged:
     late = view.ledger.late(now - LATE_WATCHED)
     judged = (*(period for period in late_periods(late) if period not in here.periods), *here.periods)
     watched: dict[AlertScope, Watch] = {}
-    standings: Sequence[Standing] = ()
+    standings: list[Standing] = []
     names = here.names
     for period in judged:
-        standings = stand(view, policies, period, here.known.scopes(period.label))
-        watched |= {standing.watch.scope: standing.watch for standing in standings}
-        for standing in standings:
+        of_period = stand(view, policies, period, here.known.scopes(period.label))
+        watched |= {standing.watch.scope: standing.watch for standing in of_period}
+        for standing in of_period:
             name = names.get(standing.watch.scope.account, "")
             conditions += threshold_conditions(standing, here.known, account_name=name)
-        conditions += foreign_conditions(standings, names)
+        conditions += foreign_conditions(of_period, names)
+        standings += of_period
     short = here.short_standings()
     for standing in short.standings:
         conditions += threshold_conditions(standing, here.known, account_name=names.get(standing.watch.scope.account, ""))

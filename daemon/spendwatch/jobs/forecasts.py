@@ -7,10 +7,10 @@ from datetime import date, datetime, tzinfo
 
 from spendwatch.domain.alert import AlertKey
 from spendwatch.domain.forecast import Forecast, forecast_period
-from spendwatch.domain.forecast_alerts import Foretold, forecast_conditions
+from spendwatch.domain.forecast_alerts import Foretold, false_before, forecast_conditions, not_reached
 from spendwatch.domain.health import Freshness
 from spendwatch.domain.money import Money
-from spendwatch.domain.period import BillingPeriod, month_of
+from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.review import AlertsKnown, Condition
 from spendwatch.domain.run_rate import RunRate
 from spendwatch.domain.scope import BudgetScope, Portion
@@ -38,23 +38,28 @@ def forecast(
 
 
 def foresee(
-    standings: Iterable[Standing],
+    standings: Sequence[Standing],
     paces: RunRates,
     known: AlertsKnown,
     held: Foretold,
     fresh: Freshness,
     *,
+    month: BillingPeriod,
     names: Mapping[str, str],
     zone: tzinfo,
 ) -> tuple[Sequence[Condition], Foretold]:
-    """Return which thresholds for forecasts are reached in all budgets that have such, and what the forecasts reach."""
+    """Return which thresholds for forecasts are reached in all budgets that have such, and what the forecasts reach.
+
+    `standings` are those of the month, and of others that may still change.
+    """
     found: list[Condition] = []
-    reached: dict[AlertKey, date] = {}
-    for standing in watched_for_forecasts(standings):
-        scope, month = standing.watch.scope, month_of(standing.period.label)
+    reached: dict[AlertKey, date] = dict(not_reached(held, standings, known, month))
+    were_false = false_before(reached, month)
+    for standing in watched_for_forecasts(one for one in standings if one.period == month):
+        scope = standing.watch.scope
         likely = forecast(paces, scope, standing.spend, month, fresh, until=standing.data_until, zone=zone)
-        name = names.get(scope.account, "")
-        conditions, foretold = forecast_conditions(standing, likely, known, held, account_name=name)
+        name, was_false = names.get(scope.account, ""), scope in were_false
+        conditions, foretold = forecast_conditions(standing, likely, known, held, account_name=name, was_false=was_false)
         reached |= foretold
         found += conditions
     return found, reached
