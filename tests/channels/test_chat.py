@@ -323,7 +323,7 @@ def test_the_advice_goes_first_and_the_amount_never(kind: str, monkeypatch: pyte
 def test_a_course_of_any_number_of_days_is_one_line(count: int) -> None:
     days = tuple(Bar(f"09-{number:02d}", 100 * (number % 2), f"{number}.00") for number in range(1, count + 1))
     letter = Wording(Language.EN, ZONE).letter(SAMPLES["stale"])
-    found = blocks_of(replace(letter, sections=(Chart("Daily", "CNY", days, is_upright=True),)))
+    found = blocks_of(letter._replace(sections=(Chart("Daily", "CNY", days, is_upright=True),)))
     course = [block for block in found if block.title == "Daily · CNY"]
     assert [text for block in course for _, text in block.lines] == {
         0: [],

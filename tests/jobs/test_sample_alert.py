@@ -157,6 +157,6 @@ def test_a_sample_looks_like_the_message_itself(name: str) -> None:
     sent, test = (compose(one, Language.EN, ZONE) for one in (EVERY[name], _sample(name)))
     for part in ("amount", "gauge", "captions", "account", "links"):
         assert getattr(test, part) == getattr(sent, part)
-    assert [one for one in test.sections if one.kind != "entries"] == [one for one in sent.sections if one.kind != "entries"]
+    assert [one for one in test.sections if one.kind != "messages"] == [one for one in sent.sections if one.kind != "messages"]
     assert test.headline == f"Test: {sent.headline}"
     assert test.lead.endswith(sent.lead)

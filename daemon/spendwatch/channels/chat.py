@@ -10,7 +10,7 @@ import math
 import re
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, TypeAlias, TypeVar
 
@@ -153,7 +153,7 @@ class ChatChannel(ServiceChannel[_Config]):
         """Return the message as JSON: as much as the service takes."""
         letter = self._wording.letter(notification)
         if isinstance(self._config, SignedSettings) and self._config.keyword not in letter.subject:
-            letter = replace(letter, subject=f"{letter.subject} · {self._config.keyword}")
+            letter = letter._replace(subject=f"{letter.subject} · {self._config.keyword}")
         body = fitted(blocks_of(letter), lambda blocks: self._body(letter, [*map(self.dialect.text, blocks)]), self._fits)
         return as_json(body)
 

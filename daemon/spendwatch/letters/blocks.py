@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TypeAlias, TypeVar
+from typing import NamedTuple, TypeAlias, TypeVar
 
 from spendwatch.letters.parts import Chart, Gauge, Letter, Points, Row, Section, Table
 
@@ -35,8 +34,7 @@ class Rank(StrEnum):
     EXTRA = "extra"
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(NamedTuple):
     """Lines under each other; `left_out`: how many more there were."""
 
     kind: Kind
@@ -127,7 +125,7 @@ def _shorter(blocks: Sequence[Block]) -> list[Block]:
         which = max(vital, key=lambda number: sum(map(len, sum(blocks[number].lines, ()))))
         block = blocks[which]
         if len(block.lines) > 1:
-            less = [replace(block, lines=block.lines[:-1], left_out=block.left_out + 1)]
+            less = [block._replace(lines=block.lines[:-1], left_out=block.left_out + 1)]
     else:
         return []
     return [*blocks[:which], *less, *blocks[which + 1 :]]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from spendwatch.domain.alert import OF_PORTIONS, Rule
 from spendwatch.domain.discrepancy import MONTH_TOTAL, Disagreement, Discrepancy
@@ -147,7 +146,7 @@ def _split_rows(words: Words) -> Iterator[Row]:
     facts, text, split = words.facts, words.text, words.facts.split
     if split is None or not split.subscription.amount:
         return
-    orders = [replace(row, label=f"– {row.label}") for row in _ordered(words)]
+    orders = [row._replace(label=f"– {row.label}") for row in _ordered(words)]
     note = text("counts_not") if facts.counts is not Counts.ALL else ""
     if facts.counts is Counts.SUBSCRIPTION:
         yield from orders

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from datetime import tzinfo
 from pathlib import Path
 from typing import Protocol
@@ -79,9 +78,9 @@ class OwnWords(Wording):
         letter, own = self._built_in(notification), self._own("text", notification)
         if own:
             lines = Points("", tuple(filter(None, map(clean, own.splitlines()))))
-            plain = replace(letter, state=letter.tag, account="", amount=None, gauge=None, captions=(), lead="", closing=())
-            letter = replace(plain, sections=(lines,))
-        return replace(letter, subject=self.subject(notification))
+            plain = letter._replace(state=letter.tag, account="", amount=None, gauge=None, captions=(), lead="", closing=())
+            letter = plain._replace(sections=(lines,))
+        return letter._replace(subject=self.subject(notification))
 
     def _built_in(self, notification: Notification) -> Letter:
         """Return the built-in parts, with a note where a template of the text or the page failed."""
@@ -90,7 +89,7 @@ class OwnWords(Wording):
         if not failed:
             return letter
         note = Reader(self._language, self._zone).text("template_failed", files=", ".join(failed))
-        return replace(letter, closing=(*letter.closing, note))
+        return letter._replace(closing=(*letter.closing, note))
 
     def _own(self, what: str, notification: Notification) -> str:
         """Return what the template makes, marked if it is a test; empty where there is none, or it fails."""

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import ClassVar, Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One figure: what it is, how much, a remark, and its sign in an equation."""
 
     label: str
@@ -18,8 +16,7 @@ class Row:
     is_amount: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(NamedTuple):
     """Figures under each other, or the messages of a digest: each a sentence with its figure and its id."""
 
     title: str
@@ -27,8 +24,7 @@ class Table:
     kind: Literal["table", "messages"] = "table"
 
 
-@dataclass(frozen=True, slots=True)
-class Gauge:
+class Gauge(NamedTuple):
     """A bar of spend: how far it is filled, where it will probably end and where the budget stands, in percent of it."""
 
     mark_label: str
@@ -50,8 +46,7 @@ class Gauge:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
+class Bar(NamedTuple):
     """One bar: its length in whole percent of the longest."""
 
     label: str
@@ -62,30 +57,27 @@ class Bar:
     """What else is known of it, below the label."""
 
 
-@dataclass(frozen=True, slots=True)
-class Chart:
+class Chart(NamedTuple):
     """Bars under each other, or columns beside each other."""
 
-    kind: ClassVar[str] = "chart"
     title: str
     hint: str
     bars: tuple[Bar, ...]
     is_upright: bool = False
+    kind: Literal["chart"] = "chart"
 
 
-@dataclass(frozen=True, slots=True)
-class Points:
+class Points(NamedTuple):
     """Sentences under each other."""
 
-    kind: ClassVar[str] = "points"
     title: str
     points: tuple[str, ...]
     is_vital: bool = True
     """Whether even the briefest telling must have them."""
+    kind: Literal["points"] = "points"
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(NamedTuple):
     """A page where the reader can see more or act."""
 
     label: str
@@ -95,8 +87,7 @@ class Link:
 Section: TypeAlias = Table | Chart | Points
 
 
-@dataclass(frozen=True, slots=True)
-class Letter:
+class Letter(NamedTuple):
     """All parts of the message."""
 
     tone: str

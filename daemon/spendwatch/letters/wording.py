@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _LINE = 76
 _BAR = 16
 _WHOLE = re.compile(r"\b(?:[0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9])|[0-9]+ (?:d|h|min|s)\b|[A-Z]{3} [0-9,]+\.[0-9]{2}\b)", re.ASCII)
-_WORD = re.compile(r"(?:[^\s\u1100-\uffef]+|[\u1100-\uffef])[，。；：、！？）”」·]*\s*|\s+")
+_WORD = r"(?:[^\s\u1100-\uffef]+|[\u1100-\uffef])[，。；：、！？）”」·]*\s*|\s+"
 
 
 class Wording:
@@ -126,7 +126,7 @@ def _hashes(length: int) -> str:
 def _lines(text: str, columns: int = _LINE) -> list[str]:
     """Return the text broken into lines, between words, and anywhere between Chinese characters."""
     lines = [""]
-    for word in _WORD.findall(text):
+    for word in re.findall(_WORD, text):
         if lines[-1] and width(lines[-1]) + width(word.rstrip()) > columns:
             lines.append("")
         lines[-1] += word
