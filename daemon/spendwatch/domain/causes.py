@@ -295,10 +295,10 @@ def _categories(finest: Mapping[_Key, Decimal]) -> tuple[Category, ...]:
     return tuple(sorted((one for one, amount in totals.items() if amount > 0), key=lambda one: (-totals[one], one)))
 
 
-def splitting_of(watch: Watch, names: Names, products: Sequence[str]) -> Splitting:
+def splitting_of(watch: Watch, names: Names, products: Sequence[str], *, lists_spenders: bool = False) -> Splitting:
     """Return how the sums of one scope become causes."""
     workspace = None if watch.scope.workspace is None else Dimension.WORKSPACE
-    return Splitting(watch.currency, names, frozenset(filter(None, (workspace, watch.dimension))), products)
+    return Splitting(watch.currency, names, frozenset(filter(None, (workspace, watch.dimension))), products, lists_spenders)
 
 
 def course_of(

@@ -192,7 +192,7 @@ class Notification:
         """Return it with these figures, too. `replace` would take twice as long, and there may be ten thousand."""
         values = list(_facts_of(self.facts))
         for name, value in figures.items():
-            values[_FACTS.index(name)] = value
+            values[_PLACES[name]] = value
         told = list(_told(self))
         told[-1] = Facts(*values)
         return Notification(*told)
@@ -247,6 +247,7 @@ class Held:
 NO_FACTS = Facts()
 
 _FACTS = tuple(field.name for field in fields(Facts))
+_PLACES = {name: place for place, name in enumerate(_FACTS)}
 _facts_of = attrgetter(*_FACTS)
 _told = attrgetter(*(field.name for field in fields(Notification)))
 """The facts stand last."""
@@ -254,7 +255,7 @@ _told = attrgetter(*(field.name for field in fields(Notification)))
 
 def notification_id(alert: AlertId, reason: Reason, times_told: int) -> NotificationId:
     """Return the notification's identity, which is its content."""
-    return NotificationId(hashlib.sha256(f"{alert}\x1f{reason.value}\x1f{times_told}".encode()).hexdigest()[:24])
+    return NotificationId(hashlib.sha256(f"{alert}\x1f{reason}\x1f{times_told}".encode()).hexdigest()[:24])
 
 
 class DeliveryState(StrEnum):

@@ -52,13 +52,15 @@ class Severity(StrEnum):
     WARNING = "warning"
     CRITICAL = "critical"
 
+    __hash__ = str.__hash__
+
     @property
     def rank(self) -> int:
         """0 for the mildest."""
-        return _RANKS[self.value]
+        return _RANKS[self]
 
 
-_RANKS = {severity.value: rank for rank, severity in enumerate(Severity)}
+_RANKS: Mapping[str, int] = {severity.value: rank for rank, severity in enumerate(Severity)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,7 +332,7 @@ def channels_of(reached: Iterable[_HasChannels], usual: Iterable[ChannelName]) -
 
 def asked(thresholds: Iterable[Threshold], usual: tuple[ChannelName, ...], labels: Collection[str]) -> tuple[ChannelName, ...]:
     """Return the channels that are asked to act where the thresholds with these labels are reached."""
-    reached = (one for one in thresholds if one.label in labels)
+    reached = (one for one in thresholds if (one.actions or usual) and one.label in labels)
     wanted = (one.actions or (() if one.is_forecast else usual) for one in reached)
     return tuple(dict.fromkeys(name for names in wanted for name in names))
 

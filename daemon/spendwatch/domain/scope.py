@@ -200,25 +200,26 @@ class BudgetScope:
     @property
     def text(self) -> str:
         """The same so that it can be parsed: no slash of an id or a name passes for the one that ends it."""
-        workspace, budget = self.workspace, self.budget
-        if workspace and ("/" in workspace or "%" in workspace):
-            workspace = WorkspaceId(quote(workspace, safe=""))
-        if self.value or budget.startswith(_EACH):
-            budget = f"{_EACH}{_quoted(budget)}/{self.value}"
-        return _written(self, workspace, budget)
+        return _text_of(self)
 
 
-@lru_cache(maxsize=1024)
-def _quoted(name: str) -> str:
-    return quote(name, safe=" ")
+@lru_cache(maxsize=16384)
+def _text_of(scope: BudgetScope) -> str:
+    workspace, budget = scope.workspace, scope.budget
+    if workspace and ("/" in workspace or "%" in workspace):
+        workspace = WorkspaceId(quote(workspace, safe=""))
+    if scope.value or budget.startswith(_EACH):
+        budget = f"{_EACH}{quote(budget, safe=' ')}/{scope.value}"
+    return _written(scope, workspace, budget)
 
 
 def _written(scope: BudgetScope, workspace: WorkspaceId | None, budget: str) -> str:
-    place = "account" if workspace is None else f"workspace:{workspace}"
-    whole = f"{place}/{budget}" if budget else place
-    if scope.per.is_short:
-        whole = f"{scope.per.value}:{whole}"
-    return whole if scope.counts is Counts.ALL else f"{scope.counts.value}:{whole}"
+    whole = "account" if workspace is None else f"workspace:{workspace}"
+    if budget:
+        whole = f"{whole}/{budget}"
+    if scope.per is not PeriodKind.MONTH:
+        whole = f"{scope.per}:{whole}"
+    return whole if scope.counts is Counts.ALL else f"{scope.counts}:{whole}"
 
 
 class Subject(StrEnum):

@@ -126,13 +126,13 @@ def level_conditions(
     """
     watch, period, (what, figure) = standing.watch, standing.period.label, said
     before, budget = known.of(rule, watch.scope, period), plain(watch.budget.amount) if watch.budget else ""
-    group, spent = _group(rule, standing), plain(standing.spend.amount)
+    group, spent, within = _group(rule, standing), plain(standing.spend.amount), standing.period.within
     return [
         Condition(
             key=AlertKey(rule, watch.scope, level.label, period, level.height),
             holds=True,
             severity=level.severity,
-            summary=f"{watch.name} {what} {level_text(level, standing)} {standing.period.within}: {figure}",
+            summary=f"{watch.name} {what} {level_text(level, standing)} {within}: {figure}",
             facts=NO_FACTS,
             channels=level.channels or watch.channels,
             group=group,
@@ -209,8 +209,8 @@ def _last_word(standing: Standing, known: AlertsKnown) -> tuple[Money | None, da
     """Return the spend when this budget was last spoken of in this period, and when that was."""
     scope, period = standing.watch.scope, standing.period.label
     rules = (Rule.of_budget(scope), Rule.FORECAST, Rule.CORRECTED)
-    alerts = (alert for rule in rules for alert in known.of(rule, scope, period))
-    told = ((alert.told_at, alert.told_amount) for alert in alerts if alert.told_at and alert.told_amount)
+    alerts = [alert for rule in rules for alert in known.of(rule, scope, period)]
+    told = [(alert.told_at, alert.told_amount) for alert in alerts if alert.told_at and alert.told_amount]
     at, amount = max(told, key=lambda word: word[0], default=(None, ""))
     return (Money(Decimal(amount), standing.watch.currency) if amount else None), at
 

@@ -148,17 +148,16 @@ class _History:
 
         What that day cost is then compared with what it cost a week before; so is what a day or a week cost so far.
         """
-        lasts = self._view.once(("last days", period, self._products), lambda: self._lasts(period))
+        lasts, grouped = self._view.once(("history", period, self._products), lambda: self._fetch(period))
         account = watch.scope.account
         if (last := lasts.get(account)) is None:
             return None
         if watch.scope.portion is Portion.UNTAGGED and (until := self._view.data_until(self._products).get(account)):
             last = min(last, last_complete_day(until, PROVIDER_ZONE))  # tags of later days have not arrived
-        grouped = self._view.once(("history", period, self._products), lambda: self._fetch(lasts))
         sums = self._of(watch, ("history", period), grouped)
         place = ("unknown", account, period, self._products)
         unknown = self._view.once(place, lambda: self._unknown_days(account, period, last))
-        splitting = replace(splitting_of(watch, self._names, self._watched), lists_spenders=lists_spenders)
+        splitting = splitting_of(watch, self._names, self._watched, lists_spenders=lists_spenders)
         if on is not None:
             return course_on(sums, watch, splitting, day=on, days=_GROWTH_DAYS, unknown=unknown)
         mine = (last - period.first_day).days + 1 if isinstance(period, ShortPeriod) else 0
@@ -204,12 +203,14 @@ class _History:
                     lasts[account] = max(total.day, lasts.get(account, total.day))
         return lasts
 
-    def _fetch(self, lasts: Mapping[AccountId, date]) -> _Grouped:
-        """Return the sums of each account's last days."""
+    def _fetch(self, period: Period) -> tuple[Mapping[AccountId, date], _Grouped]:
+        """Return the last day of each account in the period, and the sums of the days up to that one."""
+        if not (lasts := self._lasts(period)):
+            return {}, {}
         firsts = {account: last - timedelta(days=2 * _GROWTH_DAYS - 1) for account, last in lasts.items()}
         span = DaySpan(min(firsts.values()), max(lasts.values()) + timedelta(days=1))
         dated = ((row, firsts.get(AccountId(row.values[Dimension.ACCOUNT]))) for row in self._spend(span, Dimension.DAY))
-        return _grouped(row for row, since in dated if since and row.values[Dimension.DAY] >= since.isoformat())
+        return lasts, _grouped(row for row, since in dated if since and row.values[Dimension.DAY] >= since.isoformat())
 
 
 def _grouped(rows: Iterable[SpendSum]) -> _Grouped:

@@ -59,8 +59,8 @@ def put_deliveries(
     same |= {"due_at": now, "last_error": "", "created_at": now}
     columns: dict[str, Sequence[Any]] = {name: [value] * len(ids) for name, value in same.items()}
     columns |= {"id": ids, "notification": [one.id for one in said], "channel": channels, "target": recipients}
-    columns |= {"thread": [repr(one.facts.scope) for one in said], "severity": [one.severity.rank for one in said]}
-    columns["loudness"] = [one.loudness.value for one in said]
+    columns["thread"] = [f"{one.facts.scope.account} {one.facts.scope.text}" for one in said]
+    columns |= {"severity": [one.severity.rank for one in said], "loudness": [one.loudness.value for one in said]}
     return put_columns(connection, delivery, columns, keep_the_old)
 
 
