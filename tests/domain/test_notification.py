@@ -176,7 +176,7 @@ def encode(notification: Notification) -> str:
 
 def decode(text: str) -> Any:  # noqa: ANN401 -- a notification
     """Return what was read from it."""
-    return DOCUMENT.process_result_value(text, DIALECT)
+    return DOCUMENT.result_processor(DIALECT, None)(text)
 
 
 def _plain(rule: Rule = Rule.THRESHOLD_REACHED) -> Notification:

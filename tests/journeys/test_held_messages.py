@@ -194,11 +194,11 @@ def test_the_exports_of_a_morning_are_at_most_two_mails_and_nothing_is_missed(tm
 
 
 def test_reports_come_once_at_their_time_the_monthly_one_with_final_figures_and_a_table(timed: TimedHome) -> None:
-    keep_quiet(timed, 'digest: {daily: "09:00", weekly: "mon 10:00", monthly: "5 09:00"}')
+    keep_quiet(timed, 'digest: {daily: "09:00", weekly: "mon 10:00", monthly: "0 9 5 * *"}')
     timed.watch(budget="100.00", more="thresholds: [200.00]")
     shown = timed.call("check").stdout
     assert "post: daily report at 09:00" in shown
-    assert "post: monthly report of the month before on day 5 at 09:00" in shown
+    assert "post: monthly report of the month before by cron (0 9 5 * *)" in shown
     timed.at("2026-09-20T22:00:00")
     timed.drop([a_line(line_id="august", day="20260820", amount="1.00")], exported=timed.now)
     timed.at("2026-09-20T23:00:00")

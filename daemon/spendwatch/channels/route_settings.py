@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from datetime import time
-from typing import Annotated, ClassVar, Literal, Self
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from typing import Annotated, Any, ClassVar, Literal, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, PlainValidator, model_validator
@@ -17,6 +19,8 @@ from spendwatch.domain.routing import QuietHours, Route
 from spendwatch.fields import Closed, one_text
 
 _TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])", re.ASCII)
+_CLOCK = re.compile(r"([0-5]?[0-9]) ([01]?[0-9]|2[0-3])", re.ASCII)
+_CRON_FIELDS, _LEAP_YEAR = 5, 2028
 _MIDNIGHT = "24:00"
 _UNLIMITED, _MOST = "unlimited", 1000
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -100,10 +104,48 @@ class QuietHoursPart(Closed):
         return f"quiet from {self.from_} to {self.to} ({(self.zone or zone).key}){days}{besides}"
 
 
+@dataclass(frozen=True, slots=True)
+class CronDays:
+    """The days on which something is due by cron's five fields."""
+
+    text: str
+
+    def __call__(self, day: date) -> bool:
+        """Return whether it is due on that day."""
+        midnight = datetime.combine(day, time(), UTC)
+        due: datetime | None = _trigger(self.text).get_next_fire_time(None, midnight)
+        return due is not None and due.date() == day
+
+
+@lru_cache(maxsize=64)
+def _trigger(text: str) -> Any:  # noqa: ANN401 -- APScheduler has no types
+    from apscheduler.triggers.cron import CronTrigger  # noqa: PLC0415 -- few configurations need it
+
+    return CronTrigger.from_crontab(text, timezone=UTC)
+
+
+def _by_cron(cadence: Cadence, fields: Sequence[str]) -> Schedule:
+    minute, hour, day, _, weekday = fields
+    if not _CLOCK.fullmatch(f"{minute} {hour}"):
+        msg = f"a report comes once a day: write one minute and one hour, like 0 9, not {printable(f'{minute} {hour}')}"
+    elif any(map(str.isdigit, weekday)):
+        msg = f"crons differ in what {printable(weekday)} is as a day of the week: write mon to sun"
+    elif day != "*" and weekday != "*":
+        msg = "crons differ in what a day of the month and a day of the week mean together: write * for one of them"
+    else:
+        days, first = CronDays(" ".join(fields)), date(_LEAP_YEAR, 1, 1)
+        if found := [one.day for count in range(366) if days(one := first + timedelta(days=count))]:
+            return Schedule(cadence, time(int(hour), int(minute)), min(found) if weekday == "*" else 1, days)
+        msg = f"never comes: {printable(days.text)}"
+    raise ValueError(msg)
+
+
 def _schedule(cadence: Cadence, days: Mapping[str, int], wanted: str) -> PlainValidator:
-    """Return what reads a day and a time; `wanted` says which days there are."""
+    """Return what reads a day and a time, or the five fields of cron; `wanted` says which days there are."""
 
     def read(value: object) -> Schedule:
+        if len(fields := one_text(value).split()) == _CRON_FIELDS:
+            return _by_cron(cadence, fields)
         day, _, at = one_text(value).rpartition(" ")
         if not _TIME.fullmatch(at):
             msg = f"not a time of day: {printable(at)}; write it like 09:00"
@@ -143,11 +185,15 @@ class DigestPart(Closed):
     @property
     def lines(self) -> tuple[str, ...]:
         """The same, in sentences for `check`."""
-        days = {Cadence.DAILY: "", Cadence.WEEKLY: " on {weekday}", Cadence.MONTHLY: " of the month before on day {day}"}
-        return tuple(
-            f"{one.cadence} report{days[one.cadence].format(day=one.day, weekday=_WEEKDAYS[one.day % 7])} at {one.at:%H:%M}"
-            for one in self.schedules
-        )
+        return tuple(map(_line, self.schedules))
+
+
+def _line(one: Schedule) -> str:
+    what = f"{one.cadence} report{' of the month before' if one.cadence is Cadence.MONTHLY else ''}"
+    if isinstance(one.days, CronDays):
+        return f"{what} by cron ({one.days.text})"
+    day = {Cadence.DAILY: "", Cadence.WEEKLY: f" on {_WEEKDAYS[one.day % 7]}", Cadence.MONTHLY: f" on day {one.day}"}
+    return f"{what}{day[one.cadence]} at {one.at:%H:%M}"
 
 
 QuietHoursParts = Annotated[

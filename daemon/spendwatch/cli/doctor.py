@@ -203,7 +203,9 @@ async def _connected(check: str, ok: str, probe: Awaitable[datetime | None]) -> 
 def _configuration(examined: Examined) -> Iterator[Finding]:
     """Check what is written. Mistakes were found before, and with them secrets that others can read."""
     settings, warnings = examined.settings, examined.warnings()
-    texts = str([one.model_dump(mode="json") for one in (*settings.channels.values(), *settings.sources.values())])
+    texts = str(
+        [one.model_dump(mode="json", warnings=False) for one in (*settings.channels.values(), *settings.sources.values())]
+    )
     left = {one.group().lower() for text in (texts, *settings.secrets) for one in _LEFT_OVER.finditer(text)}
     left |= {f"{one.file}:{one.line}" for one in warnings if is_draft([one])}
     what = f"placeholders are left: {', '.join(sorted(left))}" if left else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from decimal import Decimal
@@ -32,15 +33,19 @@ class Schedule:
     at: time
     day: int = 0
     """Of the week, from 0 for Monday, or of the month."""
+    days: Callable[[date], bool] | None = None
+    """Tells the days where no such day does, the first of which in a month is `day`."""
 
-    def latest(self, now: datetime, zone: tzinfo) -> datetime:
-        """Return when it was due last."""
+    def latest(self, now: datetime, zone: tzinfo) -> datetime | None:
+        """Return when it was due last, if that is not more than a month ago."""
         today = now.astimezone(zone).date()
         days = (today - timedelta(days=back) for back in range(_LONGEST + 1))
         moments = (datetime.combine(day, self.at, zone).astimezone(UTC) for day in days if self._falls_on(day))
-        return next(moment for moment in moments if moment <= now)
+        return next((moment for moment in moments if moment <= now), None)
 
     def _falls_on(self, day: date) -> bool:
+        if self.days:
+            return self.days(day)
         match self.cadence:
             case Cadence.DAILY:
                 return True

@@ -61,8 +61,8 @@ class Reports:
         for channel, route in self.around.routes.items():
             for schedule in route.reports:
                 at = schedule.latest(now, self.around.zone)
-                content = f"report\x1f{channel}\x1f{schedule.cadence}\x1f{at.isoformat()}"
-                if now - at < LATE:
+                if at and now - at < LATE:
+                    content = f"report\x1f{channel}\x1f{schedule.cadence}\x1f{at.isoformat()}"
                     yield NotificationId(hashlib.sha256(content.encode()).hexdigest()[:24]), channel, schedule, at
 
     def _report(self, schedule: Schedule, at: datetime, now: datetime) -> Facts:
