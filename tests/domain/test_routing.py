@@ -149,6 +149,12 @@ def test_several_messages_of_the_night_come_as_one_the_latest_of_each_alert() ->
     }
 
 
+def test_what_began_and_ended_in_one_moment_of_the_night_is_told_as_over() -> None:
+    waiting = [waited(one, HoldReason.QUIET_HOURS, EIGHT_AM) for one in (said(), said(reason=Reason.RESOLVED))]
+    (late,) = sent(routed(now=EIGHT_AM, quiet=[NIGHT], waiting=waiting))
+    assert late.reason is Reason.RESOLVED
+
+
 def test_a_program_that_wants_each_message_gets_each_late_one() -> None:
     waiting = [waited(one, HoldReason.QUIET_HOURS, EIGHT_AM) for one in many(3)]
     assert len(sent(routed(now=EIGHT_AM, most=None, quiet=[NIGHT], waiting=waiting))) == 3

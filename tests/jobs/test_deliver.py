@@ -486,6 +486,17 @@ async def test_nothing_is_said_to_hold_after_a_digest_told_its_end(stage: Stage)
     assert list(stage.settled_as(DeliveryState.CANCELLED)) == ["overdue"]
 
 
+async def test_what_went_out_late_does_not_speak_for_itself(stage: Stage) -> None:
+    stage.say("80%")
+    (late,) = stage.outbox.listing()
+    stage.say("80%", Reason.RESOLVED)
+    (over,) = (one for one in stage.outbox.listing() if one.id != late.id)
+    row = Held(over.notification.id, FINANCE, NOW, NOW, HoldReason.SILENCE, digest=late.notification.id, ended_at=NOW)
+    stage.outbox.cancel(over.id, now=stage.now)
+    stage.book.commit(Verdict((), (), (row,)), {}, now=stage.now)
+    assert await stage.deliver() == ["80%"]
+
+
 async def test_what_a_digest_does_not_name_is_told_by_itself(stage: Stage) -> None:
     many = [replace(notification(alert(matter(str(n)))), severity=Severity.CRITICAL) for n in range(100)]
     many = [replace(one, id=NotificationId(f"{n}")) for n, one in enumerate(many)]

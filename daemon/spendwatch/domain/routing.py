@@ -277,8 +277,8 @@ def _route_channel(
             ready.setdefault(one.said.alert, []).append(one)
     for alert in [alert for alert, mine in ready.items() if alert not in firing and _was_silenced(mine)]:
         rows += [_ended(one, channel, now, dropped=ENDED_SILENCED) for one in ready.pop(alert)]
-    # Of several messages about one alert the latest tells how it stands; what did not wait comes in any case.
-    news = [max(mine, key=lambda one: one.said.created_at) for mine in ready.values()]
+    # Of several messages about one alert the end, else the latest tells how it stands; what did not wait comes in any case.
+    news = [max(mine, key=lambda one: (one.said.reason is Reason.RESOLVED, one.said.created_at)) for mine in ready.values()]
     limit = routing.routes.get(channel, OPEN).max_messages
     if limit is not None and (until := _together_until(channel, news, routing, now)) > now:
         for one in [one for one in news if one.said.rule not in _NEVER_QUIET]:

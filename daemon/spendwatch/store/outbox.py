@@ -323,7 +323,7 @@ class Outbox(Book):
             pairs = [pair for query in _later_words(channel) for pair in connection.execute(query)]
             digests = {pair.digest for pair in pairs if pair.digest}
             told = connection.scalars(select(notification.c.body).where(notification.c.id.in_(digests)))
-            named = {one.id: frozenset(one.alerts) for one in told}
+            named = {one.id: frozenset(member.alert for member in one.facts.members) for one in told}
         dropped: dict[DeliveryId, Superseded] = {}
         for pair in sorted(pairs, key=attrgetter("said_at")):
             # A digest has room for so many messages, and a message for several thresholds: nothing else tells of the others.
