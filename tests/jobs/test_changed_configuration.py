@@ -107,7 +107,10 @@ def test_what_waits_goes_only_where_its_alert_goes_now_and_under_the_same_id(rou
     assert rounds.reload() == 1
     assert (rounds.deliver(FINANCE), rounds.deliver(OPS)) == ([], [(OPS, Reason.FIRED, fired.id)])
     (turned,) = Outbox(rounds.database).listing([DeliveryState.CANCELLED])
-    assert (turned.channel, turned.last_error) == (FINANCE, "the alert no longer goes over this channel; now: ops, boss")
+    assert (turned.channel, turned.last_error) == (
+        FINANCE,
+        "turned away: the alert no longer goes over this channel; now: ops, boss",
+    )
     assert (rounds.reload(), rounds.book.undelivered()) == (0, ())
 
 
@@ -135,6 +138,27 @@ def test_an_end_whose_beginning_nobody_there_heard_goes_with_it(rounds: Rounds) 
     rounds.wanted(None, replace(POLICY, channels=(FINANCE,), budget=Decimal(150)))
     rounds.reload()
     assert (rounds.deliver(BOSS), len(rounds.deliver(FINANCE))) == ([], 2)
+
+
+def test_an_end_that_waits_for_a_renamed_channel_goes_over_the_new_one(rounds: Rounds) -> None:
+    spend(rounds, date(2026, 9, 1), "85")
+    rounds.round()
+    rounds.deliver(FINANCE, BOSS)
+    rounds.wanted(None, replace(POLICY, budget=Decimal(150)))
+    (over,) = rounds.round(after=HOUR)
+    rounds.targets = {name: TARGETS[name] for name in (FINANCE, OPS)}
+    rounds.wanted(None, replace(POLICY, channels=(FINANCE, OPS), budget=Decimal(150)))
+    rounds.reload()
+    assert rounds.deliver(FINANCE, OPS) == [(name, Reason.RESOLVED, over.id) for name in (FINANCE, OPS)]
+
+
+def test_what_waits_is_not_lost_by_a_change_that_is_taken_back(rounds: Rounds) -> None:
+    spend(rounds, date(2026, 9, 1), "85")
+    (fired,) = rounds.round()
+    for channels in ((OPS,), (FINANCE, BOSS)):
+        rounds.wanted(None, replace(POLICY, channels=channels))
+        rounds.reload()
+    assert {one for one in rounds.deliver(FINANCE, BOSS, OPS)} == {(name, Reason.FIRED, fired.id) for name in (FINANCE, BOSS)}
 
 
 def test_what_is_held_goes_where_its_alert_goes_now(rounds: Rounds) -> None:

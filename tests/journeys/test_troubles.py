@@ -428,7 +428,10 @@ def test_what_waits_for_a_renamed_channel_goes_over_what_the_policy_names_now(ho
     assert [one.headers["webhook-id"] for one in later].count(first.headers["webhook-id"]) == 1
     assert home.json("deliveries", "list", "--state", "dead")["deliveries"] == []
     (turned,) = home.json("deliveries", "list", "--state", "cancelled")["deliveries"]
-    assert turned["last_error"] == "the configuration no longer has this channel or recipient; now: screen, post, pager"
+    assert (
+        turned["last_error"]
+        == "turned away: the configuration no longer has this channel or recipient; now: screen, post, pager"
+    )
     assert not any(json.loads(one.body)["type"] == "channel.failing" for one in later)
     status = home.json("status")
     assert {one["name"]: one["state"] for one in status["channels"]} == {"screen": "ok", "post": "ok", "pager": "ok"}

@@ -236,7 +236,7 @@ def ways_of(said: Notification, around: Surroundings) -> tuple[ChannelName, ...]
     if rule is Rule.CORRECTED or reason in {Reason.REPEATED, Reason.RESOLVED}:
         # They are for all who heard before, of more than they name.
         still = {*usual, *channels_of(thresholds, usual), *escalated}
-        return tuple(name for name in said.channels if name in still) or found
+        return tuple(dict.fromkeys((*found, *(name for name in said.channels if name in still))))
     return found
 
 

@@ -46,6 +46,8 @@ from spendwatch.store.notification import notification
 _PENDING, _ATTEMPTING, _DEFERRED = DeliveryState.PENDING, DeliveryState.ATTEMPTING, DeliveryState.DEFERRED
 _waits = delivery.c.state.in_(WAITING)
 _is_dead = delivery.c.state == DeliveryState.DEAD
+_TURNED_AWAY = "turned away: "
+_was_turned_away = and_(delivery.c.state == DeliveryState.CANCELLED, delivery.c.last_error.startswith(_TURNED_AWAY))
 _is_attempting = delivery.c.state == _ATTEMPTING
 _MAYBE_SENT = or_(delivery.c.maybe_repeated, delivery.c.rendered.is_not(None))
 """Bytes are on record before they are first sent."""
@@ -292,7 +294,8 @@ class Outbox(Book):
             return deliveries(connection, query.order_by(delivery.c.created_at, delivery.c.id))
 
     def turn_away(self, which: Iterable[DeliveryId], state: DeliveryState, *, now: datetime, why: str) -> None:
-        """Settle what waits and is not attempted any more."""
+        """Settle what waits and is not attempted any more; what is cancelled is due again when it is offered once more."""
+        why = f"{_TURNED_AWAY}{why}" if state is DeliveryState.CANCELLED else why
         end = update(delivery).where(_waits).values(state=state, settled_at=now, last_error=why)
         with self._database.writing() as connection:
             for some in batches(which):
@@ -351,8 +354,9 @@ class Outbox(Book):
             for told, targets in ways:
                 due += put_deliveries(connection, [replace(told, channels=tuple(targets))], targets, now)
                 may_pass = or_(delivery.c.channel.in_(again), delivery.c.settled_at < before)
-                dead = update(delivery).where(delivery.c.notification == told.id, _is_dead, _leads_to(targets), may_pass)
-                due += connection.execute(dead.values(**_afresh(now, _OFFERED))).rowcount
+                ended = update(delivery).where(delivery.c.notification == told.id, _leads_to(targets))
+                again_due = or_(and_(_is_dead, may_pass), _was_turned_away)
+                due += connection.execute(ended.where(again_due).values(**_afresh(now, _OFFERED))).rowcount
         return due
 
     @property
