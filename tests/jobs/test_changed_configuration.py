@@ -158,7 +158,7 @@ def test_what_waits_is_not_lost_by_a_change_that_is_taken_back(rounds: Rounds) -
     for channels in ((OPS,), (FINANCE, BOSS)):
         rounds.wanted(None, replace(POLICY, channels=channels))
         rounds.reload()
-    assert {one for one in rounds.deliver(FINANCE, BOSS, OPS)} == {(name, Reason.FIRED, fired.id) for name in (FINANCE, BOSS)}
+    assert set(rounds.deliver(FINANCE, BOSS, OPS)) == {(name, Reason.FIRED, fired.id) for name in (FINANCE, BOSS)}
 
 
 def test_what_is_held_goes_where_its_alert_goes_now(rounds: Rounds) -> None:
