@@ -2,9 +2,10 @@
 
 Bills (new, older, the same, broken), time, quiet hours, reloads, a channel that is renamed, silences, acknowledgements, a
 receiver that fails, the program that breaks off, and the real program that is killed. Nothing comes in quiet hours that they
-hold, and nothing about an alert after its end. Afterwards: amounts are the exact sum of the newest lines (I1, I2), whatever was to be
-told has arrived (I3), twice only where an answer may have been lost (I4), and nothing that nobody wrote down (I5); every bill
-file is in one place (I6); a rebuilt ledger says the same (I7); a second daemon is refused (I8); no alert is told twice.
+hold, and nothing about an alert after its end. Afterwards: amounts are the exact sum of the newest lines (I1, I2), whatever
+was to be told has arrived (I3), twice only where an answer may have been lost (I4), and nothing that nobody wrote down (I5);
+every bill file is in one place (I6); a rebuilt ledger says the same (I7); a second daemon is refused (I8); no alert is told
+twice.
 """
 
 from __future__ import annotations
