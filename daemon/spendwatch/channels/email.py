@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, tzinfo
 from email.headerregistry import Address, HeaderRegistry
 from email.policy import SMTP
@@ -92,17 +92,18 @@ class EmailChannel(Channel[EmailConfig]):
             "MIME-Version": "1.0",
         }
         folded = _SUBJECT("Subject", subject).fold(policy=_UNFOLDED if subject.isascii() else SMTP)
-        head = f"{folded}{self._people}".encode() + _lines(headers)
+        head = "".join((folded, self._people, *(f"{name}: {value}\r\n" for name, value in headers.items())))
         # Chinese takes half the room in base64; English stays readable in quoted-printable.
         is_dense, report = self._config.language is Language.ZH, notification.facts.report
         texts = {"plain": self._wording.text(notification), "html": self._wording.html(notification)}
         parts = [_part(kind, text, is_dense=is_dense) for kind, text in texts.items()]
         boundary = f"=_{notification.id}"
-        if not (report and report.csv):
-            return head + _together("alternative", boundary, parts)
-        name = f"spendwatch-{notification.facts.period}.csv"
-        table = _part("csv", report.csv, is_dense=True, disposition=f'attachment; filename="{name}"')
-        return head + _together("mixed", boundary, [_together("alternative", f"{boundary}-1", parts), table])
+        body = _together("alternative", boundary, parts)
+        if report and report.csv:
+            name = f"spendwatch-{notification.facts.period}.csv"
+            table = _part("csv", report.csv, is_dense=True, more=f'Content-Disposition: attachment; filename="{name}"\r\n')
+            body = _together("mixed", boundary, [_together("alternative", f"{boundary}-1", parts), table])
+        return (head + body).encode("ascii", "backslashreplace")
 
     async def send(self, delivery: Delivery) -> str:
         """Hand the mail over to the relay for one recipient."""
@@ -144,23 +145,14 @@ def _thread(notification: Notification) -> str:
     return hashlib.sha256(f"thread\x1f{root}".encode("utf-8", "replace")).hexdigest()[:24]
 
 
-def _lines(headers: Mapping[str, str]) -> bytes:
-    return "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode("ascii", "backslashreplace")
-
-
-def _part(kind: str, text: str, *, is_dense: bool, disposition: str = "") -> bytes:
+def _part(kind: str, text: str, *, is_dense: bool, more: str = "") -> str:
     """Return one part of a mail, in lines of 76 characters at most (RFC 2045, 6.7 and 6.8)."""
     content = b"\r\n".join((*text.encode("utf-8", "replace").splitlines(), b""))
-    headers = {
-        "Content-Type": f'text/{kind}; charset="utf-8"',
-        "Content-Transfer-Encoding": "base64" if is_dense else "quoted-printable",
-        **({"Content-Disposition": disposition} if disposition else {}),
-    }
     lines = base64.encodebytes(content).replace(b"\n", b"\r\n") if is_dense else binascii.b2a_qp(content)
-    return _lines(headers) + b"\r\n" + lines
+    encoding = f"Content-Transfer-Encoding: {'base64' if is_dense else 'quoted-printable'}"
+    return f'Content-Type: text/{kind}; charset="utf-8"\r\n{encoding}\r\n{more}\r\n{lines.decode()}'
 
 
-def _together(kind: str, boundary: str, parts: Sequence[bytes]) -> bytes:
-    border = f"--{boundary}".encode()
-    inner = b"".join(border + b"\r\n" + part + b"\r\n" for part in parts)
-    return _lines({"Content-Type": f'multipart/{kind}; boundary="{boundary}"'}) + b"\r\n" + inner + border + b"--\r\n"
+def _together(kind: str, boundary: str, parts: Sequence[str]) -> str:
+    inner = "".join(f"--{boundary}\r\n{part}\r\n" for part in parts)
+    return f'Content-Type: multipart/{kind}; boundary="{boundary}"\r\n\r\n{inner}--{boundary}--\r\n'

@@ -84,13 +84,28 @@ class Relay:
         self._look_ups = look_ups or LookUps()
         self._tokens = tokens
         self._idle: list[_Session] = []
+        self._limit = config.timeout.total_seconds()
         self._place = f"{config.host}:{config.connects_to}"
 
     async def hand_over(self, mail: bytes, *, sender: str, recipient: str) -> str:
         """Hand the mail over and return the server's answer, or raise `TemporaryDeliveryError` or `PermanentDeliveryError`."""
         is_given = asyncio.Event()
         with self._explained(is_given, recipient):
-            return await self._hand_over(mail, sender, recipient, is_given)
+            # Each step has its own limit; a total one guards against a byte a minute.
+            async with asyncio.timeout(2 * self._limit):
+                session = await self._begun(sender, recipient, len(mail))
+            try:
+                is_given.set()  # the relay may have it from now on
+                taken = await session.client.data(mail, timeout=self._config.data_timeout.total_seconds())
+                session.is_amid = False
+            except aiosmtplib.SMTPResponseException:
+                await self._keep(session)
+                raise
+            except BaseException:
+                await session.hang_up()
+                raise
+            await self._keep(session)
+            return f"{taken.code} {self._said(taken.message)}"
 
     async def probe(self) -> datetime | None:
         """Connect, log in and quit; return when the server's certificate ends. Raises as `hand_over` does."""
@@ -121,24 +136,6 @@ class Relay:
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
             msg = f"{self._place}: {self._what_failed(error)}"
             raise TemporaryDeliveryError(msg, of_channel=True, maybe_taken=is_given.is_set()) from error
-
-    async def _hand_over(self, mail: bytes, sender: str, recipient: str, is_given: asyncio.Event) -> str:
-        """Give the mail to the relay; `is_given` is set once it was begun to be given: the relay may have it from then on."""
-        # Each step has its own limit; a total one guards against a byte a minute.
-        async with asyncio.timeout(2 * self._limit):
-            session = await self._begun(sender, recipient, len(mail))
-        try:
-            is_given.set()
-            taken = await session.client.data(mail, timeout=self._config.data_timeout.total_seconds())
-            session.is_amid = False
-        except aiosmtplib.SMTPResponseException:
-            await self._keep(session)
-            raise
-        except BaseException:
-            await session.hang_up()
-            raise
-        await self._keep(session)
-        return f"{taken.code} {self._said(taken.message)}"
 
     async def _begun(self, sender: str, recipient: str, size: int) -> _Session:
         """Return a connection on which the mail is begun. If an idle one refuses more than the recipient, a new one decides."""
@@ -172,10 +169,6 @@ class Relay:
             if session in self._idle:
                 self._idle.remove(session)
                 await session.hang_up(politely=True)
-
-    @property
-    def _limit(self) -> float:
-        return self._config.timeout.total_seconds()
 
     async def _opened(self) -> _Session:
         """Return a new connection, secured and logged in."""

@@ -52,30 +52,6 @@ class Answer:
     """The beginning of the body of a post, as one clean line."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Ask:
-    """One request: what is sent, and how long a silence may last."""
-
-    method: str
-    content: bytes
-    headers: Mapping[str, str]
-    credentials: Mapping[str, str] = field(default_factory=dict)
-    accept_encoding: str = "identity"
-    silence: float | None = None
-    is_sent: asyncio.Event = field(default_factory=asyncio.Event, compare=False)
-    """Whether its body was begun to be sent: the other side may have it."""
-
-    async def trace(self, step: str, details: Mapping[str, Any]) -> None:
-        """Take note of the library's steps; what a proxy is asked for first is not the request."""
-        if step == "http11.send_request_body.started" and details["request"].method != b"CONNECT":
-            self.is_sent.set()
-
-    def to_another_host(self) -> _Ask:
-        """Return the request without anything that was meant for one host alone."""
-        kept = {name: value for name, value in self.headers.items() if name.lower() not in _CREDENTIALS}
-        return replace(self, headers=kept, credentials={})
-
-
 class Outgoing:
     """Sends requests to addresses that may be called, and to no other."""
 
@@ -110,19 +86,28 @@ class Outgoing:
 
         Raises `ForbiddenAddressError` before anything is sent, `UnreachableError` when no answer came within `deadline`.
         """
-        place = self._judged(parse(url))
+        place, is_sent = self._judged(parse(url)), asyncio.Event()
+        request = Request(
+            url=url,
+            method="POST",
+            content=content,
+            headers=headers,
+            credentials=dict(self._way.headers),
+            most_bytes=ANSWER_BYTES,
+            deadline=deadline,
+            silence=deadline,
+        )
         seconds = deadline.total_seconds()
-        ask = _Ask("POST", content, headers, dict(self._way.headers))
         try:
-            async with asyncio.timeout(seconds), self._opened(place, ask) as response:
+            async with asyncio.timeout(seconds), self._opened(place, request, is_sent) as response:
                 body = await beginning(response, ANSWER_BYTES)
                 excerpt = clean(body[:EXCERPT_BYTES], (*place.secrets, *self._way.secrets))
-                return Answer(response.status_code, _headers(response), body, url, excerpt)
+                return Answer(response.status_code, dict(response.headers), body, url, excerpt)
         except TimeoutError as error:
             msg = f"{place.name}: no answer within {seconds:g} s"
-            raise UnreachableError(msg, was_sent=ask.is_sent.is_set()) from error
+            raise UnreachableError(msg, was_sent=is_sent.is_set()) from error
         except UnreachableError as error:
-            raise UnreachableError(str(error), was_sent=ask.is_sent.is_set()) from error
+            raise UnreachableError(str(error), was_sent=is_sent.is_set()) from error
 
     async def probe(self, url: str) -> datetime | None:
         """Connect, and send no request; return when the host's certificate ends. By way of a proxy only that is reached."""
@@ -153,33 +138,27 @@ class Outgoing:
         place = self._judged(parse(request.url))
         # A part of a file can only be asked for in the file's own bytes, so a download that may be resumed is not compressed.
         accepted = "identity" if request.into else "gzip"
-        ask = _Ask(
-            request.method,
-            request.content,
-            request.headers,
-            {**dict(self._way.headers), **request.credentials},
-            accepted,
-            request.silence.total_seconds(),
-        )
+        headers = {**request.headers, "accept-encoding": accepted}
+        request = replace(request, headers=headers, credentials={**dict(self._way.headers), **request.credentials})
         seconds = request.deadline.total_seconds()
         try:
             async with asyncio.timeout(seconds):
-                return await self._followed(place, ask, request)
+                return await self._followed(place, request)
         except TimeoutError as error:
             msg = f"{place.name}: no whole answer within {seconds:g} s"
             raise UnreachableError(msg) from error
 
-    async def _followed(self, place: Place, ask: _Ask, request: Request) -> Answer:
+    async def _followed(self, place: Place, request: Request) -> Answer:
         redirects = request.redirects if request.method == "GET" else 0
         for left in range(redirects, -1, -1):
-            async with self._opened(place, ask) as response:
+            async with self._opened(place, request) as response:
                 location = response.headers.get("location", "") if response.status_code in _REDIRECTS else ""
                 if not (location and redirects):
                     return await _taken(response, place, request.most_bytes, request.into)
             if not left:
                 break
             target = self._judged(place.led_to(location))
-            ask = ask if place.is_origin_of(target) else ask.to_another_host()
+            request = request if place.is_origin_of(target) else _to_another_host(request)
             place = target
         msg = f"{place.name}: redirected more than {redirects} times"
         raise UnreachableError(msg)
@@ -248,8 +227,10 @@ class Outgoing:
         return proxy, (user, password) if auth else None
 
     @asynccontextmanager
-    async def _opened(self, place: Place, ask: _Ask) -> AsyncIterator[httpx.Response]:
-        """Hold the answer of the first address that takes the connection."""
+    async def _opened(
+        self, place: Place, request: Request, is_sent: asyncio.Event | None = None
+    ) -> AsyncIterator[httpx.Response]:
+        """Hold the answer of the first address that takes the connection. `is_sent`: set once the other side may have it."""
         trouble: httpx.HTTPError | OSError | None = None
         if "_tls" not in vars(self):
             # Certificates, and the libraries that only a request needs, take longer to load than the loop may stand still.
@@ -264,7 +245,7 @@ class Outgoing:
             # names. Above it, httpx's own client would read the places of redirects, and fail where one is no URL.
             async with httpx.AsyncHTTPTransport(verify=self._tls, trust_env=False, proxy=proxy) as transport:
                 try:
-                    response = await transport.handle_async_request(_request(ask, place, host))
+                    response = await transport.handle_async_request(_request(request, place, host, is_sent))
                 except (httpx.ConnectError, httpx.ConnectTimeout) as error:
                     trouble = error
                     continue
@@ -295,7 +276,7 @@ class Outgoing:
 
 
 async def _taken(response: httpx.Response, place: Place, most_bytes: int, into: Receiver | None) -> Answer:
-    headers = _headers(response)
+    headers = dict(response.headers)
     body = bytearray()
     write = into(response.status_code, headers) if into else body.extend
     if write is None:
@@ -307,22 +288,29 @@ async def _taken(response: httpx.Response, place: Place, most_bytes: int, into: 
     return Answer(response.status_code, headers, bytes(body), str(place.url))
 
 
-def _request(ask: _Ask, place: Place, host: str) -> httpx.Request:
+def _request(request: Request, place: Place, host: str, is_sent: asyncio.Event | None) -> httpx.Request:
+    async def trace(step: str, details: Mapping[str, Any]) -> None:
+        """Note that the body was begun to be sent; what a proxy is asked for first is not the request."""
+        if is_sent and step == "http11.send_request_body.started" and details["request"].method != b"CONNECT":
+            is_sent.set()
+
     headers = {
         "user-agent": f"spendwatch/{__version__}",
         "accept": "*/*",
-        **ask.headers,
-        **ask.credentials,
+        "accept-encoding": "identity",
+        **request.headers,
+        **request.credentials,
         "host": place.authority,
-        "accept-encoding": ask.accept_encoding,
         "connection": "close",
     }
-    timeout = httpx.Timeout(ask.silence, connect=_CONNECT_LIMIT).as_dict()
-    extensions = {"sni_hostname": place.host, "timeout": timeout, "trace": ask.trace}
+    timeout = httpx.Timeout(request.silence.total_seconds(), connect=_CONNECT_LIMIT).as_dict()
+    extensions = {"sni_hostname": place.host, "timeout": timeout, "trace": trace}
     return httpx.Request(
-        ask.method, place.url.copy_with(host=host), headers=headers, content=ask.content, extensions=extensions
+        request.method, place.url.copy_with(host=host), headers=headers, content=request.content, extensions=extensions
     )
 
 
-def _headers(response: httpx.Response) -> dict[str, str]:
-    return {name.lower(): value for name, value in response.headers.items()}
+def _to_another_host(request: Request) -> Request:
+    """Return the request without anything that was meant for one host alone."""
+    kept = {name: value for name, value in request.headers.items() if name.lower() not in _CREDENTIALS}
+    return replace(request, headers=kept, credentials={})

@@ -6,6 +6,7 @@ import ipaddress
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import unquote_plus
 
 import httpx
@@ -98,6 +99,7 @@ def judge_place(place: Place, reach: Reach) -> None:
         raise ForbiddenAddressError(too_plain(place))
 
 
+@lru_cache(maxsize=64)
 def parse(url: str) -> Place:
     """Return where the URL leads, or raise `ForbiddenAddressError` for what is not spelled plainly."""
     try:
