@@ -168,7 +168,9 @@ def test_after_a_power_cut_the_ledger_is_a_past_state_of_its_own_and_no_older_th
         states = [(at, content(tape.disk(at, Rest.ALL, chance), tmp_path)) for at in [0, *synced(tape), len(tape.events)]]
         assert len({state for _, state in states}) > 10, "next to nothing was committed"
         for _ in range(effort(100, 5000)):
-            cut, rest = chance.randint(0, len(tape.events)), chance.choice(list(Rest))
+            before_sync = [at - 1 for at in synced(tape)]
+            cut = chance.choice(chance.choice((before_sync, range(len(tape.events) + 1))))
+            rest = chance.choice(list(Rest))
             found = content(tape.disk(cut, rest, chance), tmp_path)
             on_record = [state for at, state in states if at <= cut][-1]
             coming = next((state for at, state in states if at > cut), on_record)
