@@ -88,6 +88,9 @@ EACH = (Dimension.API_KEY, Dimension.MODEL, Dimension.WORKSPACE)
 """Each value of these may have a budget of its own, beside each value of a tag."""
 
 
+_DIMENSIONS = {one.value: one for one in Dimension}
+
+
 def dimension_of(column: str) -> Dimension | None:
     """Return the dimension of a column; None for that of a tag."""
     return None if not column or column.startswith(TAG) else Dimension(column)
@@ -98,7 +101,7 @@ def value_of(column: str, values: Mapping[Dimension, str]) -> str:
     if column.startswith(TAG):
         # Alerts are about values: without NUL, which no database takes, so that they are found again.
         return parse_tags(values.get(Dimension.TAGS, "")).get(column.removeprefix(TAG), "").replace("\0", "\\x00")
-    return values.get(Dimension(column), "")
+    return values.get(_DIMENSIONS[column], "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,9 +88,8 @@ class SpendReport:
     """What is charged for products that are not watched."""
 
 
-SpendReader = Callable[[BillingPeriod, Sequence[Dimension], tuple[date, date] | None], Sequence[SpendSum]]
 RowKey = tuple[tuple[str, ...], Currency]
-_Sums = dict[RowKey, list[SpendSum]]
+Sums = Mapping[RowKey, Sequence[SpendSum]]
 
 
 def is_column(text: str) -> bool:
@@ -135,13 +134,11 @@ class SpendQuery:
     products: Sequence[str] | None
     columns: tuple[str, ...]
     filters: tuple[tuple[str, str], ...]
-    read: SpendReader | None = None
-    """Gives sums in place of the ledger, perhaps by more dimensions than needed: of what was read before."""
 
     def report(self, span: DaySpan, used: UsedQuantities | None = None) -> SpendReport:
         """Return the spend of these days beside that of as many before; `used`: what was used, if that is wanted."""
         used = used or UsedQuantities()
-        sums, before = self._sums(span), {} if TIMES & {*self.columns} else self._sums(span.previous())
+        sums, before = self.sums(span), {} if TIMES & {*self.columns} else self.sums(span.previous())
         owners = {one.workspace: one.owner for one in reversed(self.policies.workspaces)}
         place = self.columns.index(Dimension.WORKSPACE) if Dimension.WORKSPACE in self.columns else None
         currencies = sorted({currency for _, currency in (*sums, *before)})
@@ -154,7 +151,7 @@ class SpendQuery:
             split = Split.of(mine, currency)
             share = share_of(split.total.amount, wholes[currency].amount)
             then = Split.of(was, currency).total if before else None
-            named = tuple(map(self._name, self.columns, values))
+            named = tuple(map(self.name, self.columns, values))
             owner = "" if place is None else owners.get(WorkspaceId(values[place]), "")
             return ReportRow(values, named, owner, split, sum(one.lines for one in mine), share, then, usage)
 
@@ -179,14 +176,13 @@ class SpendQuery:
             outside=self._outside(span),
         )
 
-    def _sums(self, span: DaySpan) -> _Sums:
+    def sums(self, span: DaySpan) -> Sums:
+        """Return what was spent on these days, by the values of its columns and the currency."""
         asked = (*self.columns, *(column for column, _ in self.filters))
         needed = tuple(dict.fromkeys((*(one for column in asked for one in _needed(column)), Dimension.CHARGE)))
-        found: _Sums = {}
+        found: dict[RowKey, list[SpendSum]] = {}
         for period in self.on_record(span):
-            days = span.within(period)
-            sums = self.read(period, needed, days) if self.read else None
-            for spent in self.ledger.spend(period, needed, products=self.products, days=days) if sums is None else sums:
+            for spent in self.ledger.spend(period, needed, products=self.products, days=span.within(period)):
                 if self.is_wanted(period, spent):
                     found.setdefault((self.values(period, spent), spent.currency), []).append(spent)
         return found
@@ -205,10 +201,11 @@ class SpendQuery:
         return [period for period in span.months if period in known]
 
     def _fits(self, value: str, column: str, pattern: str) -> bool:
-        name = self._name(column, value)
+        name = self.name(column, value)
         return fnmatchcase(value, pattern) or (bool(name) and fnmatchcase(name, pattern))
 
-    def _name(self, column: str, value: str) -> str:
+    def name(self, column: str, value: str) -> str:
+        """Return what people call a value; empty where it has no name."""
         return self.policies.names.of(NAMED[column], value) if column in NAMED else ""
 
     def _missing(self, span: DaySpan) -> Iterator[MissingDays]:
@@ -249,7 +246,7 @@ def _by_spend(row: ReportRow) -> tuple[object, ...]:
     return -row.split.total.amount, row.values, row.split.total.currency
 
 
-def _all(sums: _Sums, currency: Currency) -> list[SpendSum]:
+def _all(sums: Sums, currency: Currency) -> list[SpendSum]:
     return [one for (_, in_currency), mine in sums.items() if in_currency == currency for one in mine]
 
 

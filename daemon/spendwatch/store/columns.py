@@ -245,21 +245,16 @@ def _native_sum(element: ExactSum, compiler: SQLCompiler, **options: Any) -> str
 
 @compiles(ExactSum, "sqlite")
 def _registered_sum(element: ExactSum, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401 -- the compiler's own
-    return f"decimal_sum({compiler.process(element.clauses, **options)})"
+    return f"decimal_sum(group_concat({compiler.process(element.clauses, **options)}))"
 
 
-class DecimalSum(list[str | None]):
-    """The aggregate `decimal_sum` of our SQLite connections: SQLite's own SUM would make floats of the amounts.
+def decimal_sum(amounts: str | None) -> str:
+    """Return the sum of listed amounts as plain text: SQLite's own SUM would make floats of them.
 
-    A list of amounts: adding a million of them calls no Python code.
+    SQLite makes the list without calling Python for each row, and in between other threads get their turn.
     """
-
-    step = list.append
-
-    def finalize(self) -> str:
-        """Return the sum as plain text; a single amount is that already."""
-        amounts = [text for text in self if text is not None]
-        return amounts[0] if len(amounts) == 1 else plain(exact_sum(map(Decimal, amounts)))
+    several = map(Decimal, (amounts or "0").split(","))
+    return plain(exact_sum(exact_sum(some) for some in batches(several)))
 
 
 if TYPE_CHECKING:

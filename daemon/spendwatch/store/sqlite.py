@@ -8,14 +8,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event, exc
 from sqlalchemy.pool import QueuePool
 
 from spendwatch.domain.errors import LedgerDamagedError, LedgerUnavailableError
-from spendwatch.store.columns import DecimalSum
+from spendwatch.store.columns import decimal_sum
 from spendwatch.store.files import (
     FileLock,
     Turn,
@@ -197,7 +197,7 @@ class SqliteStorage:
             except sqlite3.Error:
                 raw.close()
                 raise
-            raw.create_aggregate("decimal_sum", 1, cast("Any", DecimalSum))  # typeshed knows integers only
+            raw.create_function("decimal_sum", 1, decimal_sum, deterministic=True)
             return raw
 
         engine = create_engine(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from glob import escape
+from itertools import islice
 
 from markupsafe import Markup
 
@@ -19,7 +20,7 @@ from spendwatch.domain.policy import Threshold
 from spendwatch.domain.scope import TAG, Dimension, parse_tags
 from spendwatch.domain.thresholds import levels_of
 from spendwatch.jobs.overview import AccountOverview, Overview, WorkspaceLine
-from spendwatch.jobs.spend_report import CATEGORY, ReportRow, SpendQuery, SpendReport
+from spendwatch.jobs.spend_report import CATEGORY, SpendQuery, SpendReport
 from spendwatch.web.charts import MonthChart, sparkline
 from spendwatch.web.formats import Formats
 from spendwatch.web.reading import Reader
@@ -29,8 +30,19 @@ _MOST_TAGS = 2
 _MOST_ROWS = 6
 _WEEK = 7
 _SHOWN_BEFORE = timedelta(days=30)
-Tops = Sequence[tuple[ReportRow, Decimal | None]]
-"""The rows with the most spend, each with its share in tenths of a percent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Top:
+    """What much was spent on."""
+
+    value: str
+    name: str
+    spend: Money
+    share: Decimal | None
+    """Of everything."""
+    part: Decimal | None
+    """The same in tenths of a percent, so that all add up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +80,7 @@ class AccountView:
     line: AccountOverview
     course: Course
     trends: Mapping[str, Trend]
-    tops: Sequence[tuple[str, Tops]]
+    tops: Sequence[tuple[str, Sequence[Top]]]
     terms: Sequence[tuple[str, str, Money]]
     """The balance as a sum: sign, name of the text, amount."""
 
@@ -102,35 +114,51 @@ class Asked:
     account: AccountOverview
     filters: tuple[tuple[str, str], ...]
 
-    def by(self, *columns: str, span: DaySpan | None = None) -> SpendReport:
-        """Return its spend by these columns, as `report` does."""
+    def query(self, *columns: str) -> SpendQuery:
+        """Return the question for its spend by these columns, as `report` asks it."""
         settings, ledger = self.reader.settings, self.reader.store.ledger
-        products = settings.policies.products
-        query = SpendQuery(ledger, settings.policies, settings.zone, products, columns, self.filters, self.reader.spend)
-        return query.report(span or DaySpan.of_months(self.period))
+        return SpendQuery(ledger, settings.policies, settings.zone, settings.policies.products, columns, self.filters)
+
+    def by(self, *columns: str) -> SpendReport:
+        """Return its spend by these columns, as `report` does."""
+        return self.query(*columns).report(DaySpan.of_months(self.period))
 
     def daily(self) -> _Daily:
         """Return what each day cost, from some days before the month on."""
         month = DaySpan.of_months(self.period)
+        sums = self.query(Dimension.WORKSPACE, Dimension.DAY, CATEGORY).sums(DaySpan(month.first - _SHOWN_BEFORE, month.end))
         found: dict[str, dict[tuple[date, str], Decimal]] = {}
-        for row in self.by(
-            Dimension.WORKSPACE, Dimension.DAY, CATEGORY, span=DaySpan(month.first - _SHOWN_BEFORE, month.end)
-        ).rows:
-            workspace, day, category = row.values
-            if row.split.total.currency == self.account.currency:
-                found.setdefault(workspace, {})[date.fromisoformat(day), category] = row.split.total.amount
+        for ((workspace, day, category), currency), several in sums.items():
+            if currency == self.account.currency:
+                amount = exact_sum(one.amount for one in several)
+                found.setdefault(workspace, {})[date.fromisoformat(day), category] = amount
         return found
 
-    def tops(self, columns: Sequence[str] = TOPS) -> Iterator[tuple[str, Tops]]:
+    def tops(self, columns: Sequence[str] = TOPS) -> Iterator[tuple[str, Sequence[Top]]]:
         """Yield the spend by each of these columns, and by the tags with the most of it."""
         keys = Counter[str]()
-        for spent in self.reader.spend(self.period, (Dimension.TAGS,), None):
+        for spent in self.reader.store.ledger.spend(
+            self.period, (Dimension.TAGS,), products=self.reader.settings.policies.products
+        ):
             keys.update(dict.fromkeys(parse_tags(spent.values[Dimension.TAGS]), spent.lines))
         for column in (*columns, *(f"{TAG}{key}" for key, _ in keys.most_common(_MOST_TAGS))):
-            found = [row for row in self.by(column).rows if row.split.total.currency == self.account.currency]
-            if any(row.values[0] for row in found):
-                amounts = [row.split.total.amount for row in found]
-                yield column, list(zip(found, shares_of(amounts, exact_sum(amounts)), strict=True))[:_MOST_ROWS]
+            query = self.query(column)
+            sums = exact_sums(
+                (value, one.amount)
+                for ((value,), currency), several in query.sums(DaySpan.of_months(self.period)).items()
+                for one in several
+                if currency == self.account.currency
+            )
+            if any(sums):
+                yield column, list(islice(self._tops(query, sums), _MOST_ROWS))
+
+    def _tops(self, query: SpendQuery, sums: Mapping[str, Decimal]) -> Iterator[Top]:
+        """Yield what most was spent on first, as `report` does."""
+        values = sorted(sums, key=lambda value: (-sums[value], value))
+        whole = exact_sum(sums.values())
+        for value, part in zip(values, shares_of([sums[one] for one in values], whole), strict=True):
+            name, spend = query.name(query.columns[0], value), Money(sums[value], self.account.currency)
+            yield Top(value, name, spend, share_of(spend.amount, whole), part)
 
 
 def course_of(

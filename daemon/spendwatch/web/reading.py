@@ -5,23 +5,29 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import date, datetime
+from decimal import Decimal
 from http import HTTPStatus
 from typing import Protocol, TypeVar
 
 from starlette.exceptions import HTTPException
 
 from spendwatch.domain.errors import ConfigMistake, LedgerUnavailableError
+from spendwatch.domain.money import EXACT, Currency
 from spendwatch.domain.period import BillingPeriod, Clock
 from spendwatch.domain.scope import Dimension
 from spendwatch.domain.standing import SpendSum
+from spendwatch.domain.statement import WorkspaceId
 from spendwatch.jobs.insight import Insight
 from spendwatch.jobs.overview import Overview
 from spendwatch.jobs.running import Running
 from spendwatch.settings import Settings
 from spendwatch.state import Store
+from spendwatch.store.database import Database
+from spendwatch.store.ledger import Ledger
 from spendwatch.views.status import looked, running_of
 
 T = TypeVar("T")
@@ -30,11 +36,62 @@ _MOST_KEPT = 20
 _STILL_SHOWN = 120.0
 """A page that was made so many seconds ago is shown while the next one is made."""
 _NOTHING = (None, "", float("-inf"), 0, float("-inf"))
+_MOST_SUMS = 12
+_MOST_ROWS = 20_000
+"""Of so many questions the sums are kept, where they are not too many."""
+_NO_SUM = (Decimal(0), 0)
+_ALWAYS = (Dimension.CHARGE, Dimension.ACCOUNT)
 _WIDE = (
-    *(Dimension.ACCOUNT, Dimension.WORKSPACE, Dimension.MODEL, Dimension.API_KEY, Dimension.TYPE, Dimension.CHANNEL),
-    *(Dimension.TAGS, Dimension.CHARGE),
+    (Dimension.API_KEY, Dimension.MODEL, Dimension.WORKSPACE, Dimension.TYPE, Dimension.CHANNEL, Dimension.TAGS, *_ALWAYS),
+    (Dimension.DAY, Dimension.WORKSPACE, Dimension.ITEM, Dimension.COMMODITY, *_ALWAYS),
 )
-"""Whatever the tables of a page are about: read once, and summed for each of them."""
+"""What pages ask about is read by all of these at once; first what differs most, so that it is soon sorted."""
+
+
+class KeptLedger(Ledger):
+    """A ledger for those who ask again and again: sums are kept for as long as the days of a month stay as they are."""
+
+    def __init__(self, database: Database) -> None:
+        """Keep nothing yet."""
+        super().__init__(database)
+        self._kept: dict[Hashable, tuple[object, Sequence[SpendSum]]] = {}
+        self._reading = threading.Lock()
+
+    def spend(
+        self,
+        period: BillingPeriod,
+        by: Sequence[Dimension],
+        *,
+        products: Sequence[str] | None = None,
+        days: tuple[date, date] | None = None,
+        workspaces: Collection[WorkspaceId] | None = None,
+    ) -> Sequence[SpendSum]:
+        """Return the sums of the ledger."""
+        wide = next((one for one in _WIDE if {*by} <= {*one}), None)
+        if workspaces is not None or wide is None:
+            return super().spend(period, by, products=products, days=days, workspaces=workspaces)
+        place = (period, wide, products and tuple(products), days)
+        with self._reading:
+            ground = self.days([period])
+            before, found = self._kept.get(place, (None, ()))
+            if before != ground:
+                found = super().spend(period, wide, products=products, days=days)
+                if len(self._kept) >= _MOST_SUMS:
+                    self._kept.clear()
+                if len(found) <= _MOST_ROWS:
+                    self._kept[place] = ground, found
+        return _summed(found, tuple(by))
+
+
+def _summed(several: Iterable[SpendSum], by: tuple[Dimension, ...]) -> Sequence[SpendSum]:
+    """Return sums of sums, by fewer dimensions."""
+    found: dict[tuple[str, ...], tuple[Decimal, int]] = {}
+    for one in several:
+        key = (*map(one.values.__getitem__, by), one.currency)
+        amount, lines = found.get(key, _NO_SUM)
+        found[key] = EXACT.add(amount, one.amount), lines + one.lines
+    rows = sorted(found.items())
+    return [SpendSum(dict(zip(by, key, strict=False)), Currency(key[-1]), *sums) for key, sums in rows]
 
 
 class Known(Protocol):
@@ -63,23 +120,17 @@ class Reader:
     def __init__(self, app: Known) -> None:
         """Read what that daemon works with."""
         self._app = app
+        self.store = replace(app.store, ledger=KeptLedger(app.store.database))
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="web")
         self._looking, self._making = threading.Lock(), threading.Lock()
         self._insight = Insight()
         self._kept: dict[Hashable, tuple[object, str, float, int, float]] = {}
-        self._summing = threading.Lock()
-        self._sums: tuple[object, dict[Hashable, Sequence[SpendSum]]] = None, {}
         self._changes = 0
 
     @property
     def settings(self) -> Settings:
         """The settings in force."""
         return self._app.settings
-
-    @property
-    def store(self) -> Store:
-        """The state."""
-        return self._app.store
 
     @property
     def has_config_mistakes(self) -> bool:
@@ -136,18 +187,6 @@ class Reader:
         if before != ground and not self._making.locked():
             self._threads.submit(remake)
         return html
-
-    def spend(self, period: BillingPeriod, by: Sequence[Dimension], days: tuple[date, date] | None) -> Sequence[SpendSum]:
-        """Return sums by at least these dimensions, which are read once for each state of the ledger: they take long."""
-        products = self.settings.policies.products
-        wide = _WIDE if days is None and set(by) <= set(_WIDE) else tuple(by)
-        ground, place = (self.store.ledger.revision(), products), (period, wide, days)
-        with self._summing:
-            if self._sums[0] != ground:
-                self._sums = ground, {}
-            if place not in self._sums[1]:
-                self._sums[1][place] = self.store.ledger.spend(period, wide, products=products, days=days)
-            return self._sums[1][place]
 
     def overview(self, month: BillingPeriod | None = None) -> tuple[Overview, Running]:
         """Return the overview of a month, by default the current one, and whether the daemon runs."""
