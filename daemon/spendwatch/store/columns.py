@@ -303,8 +303,8 @@ def note_failure(connection: Connection, table: Table, first: Row, why: str, *, 
     upsert(connection, table, row, {**always, "failures": table.c.failures + 1, "failing_since": since, "trouble": why})
 
 
-BATCH = 5000
-"""Rows handed to the driver at once: enough to be fast, few enough to stay small in memory."""
+BATCH = 2000
+"""Rows handed to the driver at once: enough to be fast, few enough to stay small in memory and to let other threads work."""
 
 
 def batches(rows: Iterable[T]) -> Iterable[Sequence[T]]:

@@ -60,7 +60,7 @@ class Database:
         self._held = _Held()
         self._is_alone = False
         self._revision = 0
-        """The highest that any of our transactions saw."""
+        """The highest that any of our transactions left."""
 
     @property
     def place(self) -> str:
@@ -102,18 +102,18 @@ class Database:
             msg = "nothing is written while a snapshot is held"
             raise RuntimeError(msg)
         with as_unavailable(self.place), self._storage.writing() as connection:
-            self._follow(connection)
+            self._require_no_older(connection)
             yield connection
-            self._follow(connection)
+            revision = _revision_in(connection)
+        self._revision = max(self._revision, revision)  # not before: until then other threads see the one before
 
-    def _follow(self, connection: Connection) -> None:
+    def _require_no_older(self, connection: Connection) -> None:
         """Refuse to write into an older copy that was put in the ledger's place: what we remember is not what it knows."""
-        revision = connection.exec_driver_sql("SELECT number FROM revision").scalar_one()
-        if revision < self._revision:
-            back = f"from change {self._revision} to change {revision}"
+        known = self._revision
+        if (revision := _revision_in(connection)) < known:
+            back = f"from change {known} to change {revision}"
             msg = f"the ledger at {self.place} went back {back} while it was in use, as an older copy does: restart the daemon"
             raise LedgerDamagedError(msg)
-        self._revision = revision
 
     @contextmanager
     def attempt(self) -> Iterator[Database]:
@@ -151,6 +151,11 @@ class Database:
         """Give every connection and lock back."""
         with as_unavailable(self.place):
             self._storage.close()
+
+
+def _revision_in(connection: Connection) -> int:
+    revision: int = connection.exec_driver_sql("SELECT number FROM revision").scalar_one()
+    return revision
 
 
 class _Attempt(Database):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 
@@ -20,6 +21,8 @@ RETRY = 10.0
 """So many seconds lie between two attempts to listen."""
 _MOST_REQUESTS = 100
 _BACKLOG = 128
+_TURN = 0.001
+"""So many seconds a thread may work on while others wait: a request waits several times, each time 5 ms by default."""
 _GRACE = 3
 """So many seconds a stop waits for requests under way."""
 
@@ -34,6 +37,7 @@ class _Server(uvicorn.Server):
 @asynccontextmanager
 async def serving(page: ASGIApp, web: WebPart) -> AsyncIterator[None]:
     """Serve the page until the end. Where it cannot listen, that is logged and tried again: alerts do not depend on it."""
+    sys.setswitchinterval(_TURN)
     task = asyncio.create_task(_serve(page, web))
     try:
         yield
