@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource
@@ -205,6 +205,11 @@ class _Named(EnvSettingsSource):
 
     def _load_env_vars(self) -> Mapping[str, Any]:
         return self._values
+
+    def field_is_complex(self, field: FieldInfo) -> bool:
+        """Return whether it may have keys below it; of a part that is imported later the type does not tell."""
+        later = (getattr(one, "__origin__", None) for one in get_args(field.annotation))
+        return super().field_is_complex(field) or object in later
 
     def decode_complex_value(self, field_name: str, field: FieldInfo, value: object) -> object:
         """Return it as it is: even with `enable_decoding=False` the library reads some values as JSON, with floats."""
