@@ -107,3 +107,16 @@ def hostile_lines() -> Iterator[dict[str, str]]:
             api_key=f"{number}{model}",
             tags=f"key:team value:{model}",
         )
+
+
+def crowd_lines() -> Iterator[dict[str, str]]:
+    """Yield what two hundred workspaces cost on each of some days."""
+    for number in range(200):
+        for day in range(1, 16):
+            yield a_line(
+                line_id=f"crowd_{number}_{day}",
+                day=f"202609{day:02d}",
+                amount=str(Decimal(number * day % 17 + 1) / 7000 + Decimal("0.1234567")).partition("E")[0][:12],
+                workspace=f"llm-crowd{number:05d}",
+                api_key=f"{1000000 + number}",
+            )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -217,6 +218,22 @@ def test_pages_are_small_and_files_are_kept_for_good_under_a_name_that_changes_w
     assert scene.get("/static/page.0123456789abcdef.css").status_code == 404
 
 
+def test_every_page_of_two_hundred_workspaces_is_small_and_all_of_them_are_on_some_page(crowd: WebHouse) -> None:
+    seen: list[str] = []
+    place: str | None = "/"
+    while place:
+        page = crowd.get(place, accept=HTML)
+        assert (page.status_code, len(page.content) < LARGEST) == (200, True), (place, len(page.content))
+        seen += re.findall(r'data-workspace="([^"]+)"', page.text)
+        following = re.search(r'href="([^"]+)">\d+ more workspaces', page.text)
+        place = html.unescape(following[1]) if following else None
+    assert seen == [one["workspace"] for one in crowd.home.json("status")["accounts"][0]["workspaces"]]
+    assert len(seen) == len({*seen}) >= 200
+    for path in ("/alerts", "/alerts?all=true", "/bills", "/deliveries", "/settings", PAGES["workspace"]):
+        page = crowd.get(path, accept=HTML)
+        assert (page.status_code, len(page.content) < LARGEST) == (200, True), (path, len(page.content))
+
+
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     with Browser(tmp_path_factory.mktemp("browser")) as found:
@@ -271,7 +288,7 @@ def test_a_report_is_one_file_that_shows_on_its_own_with_the_same_figures(
     assert str(file) in scene.home.call("report", "--html", str(file)).stdout
     page = file.read_text()
     assert len(page.encode()) < LARGEST
-    assert Figures(page).every == Figures(scene.get(f"/?all=true&lang={language}", accept=HTML).text).every
+    assert Figures(page).every == Figures(scene.get(f"/?lang={language}", accept=HTML).text).every
     assert not re.search(r"<script|<a\b|href=\"(?!data:)|src=", page)
     scene.home.call("report", "--html", str(file), "--by", "model", "--json", expect=2)
     if PROGRAM:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from math import floor, log10
 
 from markupsafe import Markup
@@ -15,8 +15,8 @@ _TOP, _MIDDLE, _SPLIT, _BOTTOM, _HEIGHT = 14.0, 176.0, 194.0, 262.0, 280.0
 _FARTHEST = 3
 """A threshold that is more than so many times what is spent would flatten everything else."""
 _GAP = 0.22
-_SPARK, _SPARK_HEIGHT = 96.0, 22.0
-_OVER = 1.25
+_SPARK_STEP, _SPARK_HEIGHT = 3, 22
+_OVER = Decimal("1.25")
 """How much more than the budget a meter shows."""
 
 
@@ -121,34 +121,25 @@ class _Scale:
 
 
 def sparkline(daily: Sequence[Decimal]) -> Markup:
-    """Return the last days as a small line without any text: the figures stand beside it."""
+    """Return the last days as a small line without any text, in whole steps: the figures stand beside it."""
     most = max(map(float, daily), default=0.0) or 1.0
-    step = _SPARK / max(len(daily) - 1, 1)
-    heights = [_SPARK_HEIGHT - 1 - max(float(one), 0.0) / most * (_SPARK_HEIGHT - 2) for one in daily]
-    points = _points((number * step, height) for number, height in enumerate(heights))
-    return Markup('<svg class="spark" viewBox="0 0 {:.0f} {:.0f}" aria-hidden="true">{}</svg>').format(
-        _SPARK, _SPARK_HEIGHT, _tag("polyline", "line", points=points)
-    )
+    heights = [round((1 - max(float(one), 0.0) / most) * _SPARK_HEIGHT) for one in daily] or [0]
+    steps = " ".join(f"{_SPARK_STEP} {after - before}" for before, after in pairwise(heights))
+    form = Markup('<svg class="spark" viewBox="-1 -1 98 24" aria-hidden="true"><path d="m0 {} {}"/></svg>')
+    return form.format(heights[0], steps)
 
 
 def meter(share: Decimal | None, state: str) -> Markup:
-    """Return a share as a bar that shows a quarter more than the whole, with a mark where the whole is."""
-    if share is None:
-        return Markup("")
-    width, end = (min(max(float(one), 0.0), _OVER) / _OVER * 100 for one in (share, 1))
-    form = Markup('<svg class="meter" viewBox="0 -1 100 10" preserveAspectRatio="none" aria-hidden="true">{}{}{}</svg>')
-    rest, used = (
-        _tag("rect", kind, x=0, y=0, width=size, height=8) for kind, size in (("rest", end), (f"used {state}", width))
-    )
-    return form.format(rest, used, _tag("rect", "end", x=end, y=-1, width=0.8, height=10))
+    """Return a share as a bar that shows a quarter more than the whole; the style has a mark where the whole is."""
+    return Markup("") if share is None else share_bar(share / _OVER, f"meter {state}")
 
 
-def share_bar(share: Decimal | None) -> Markup:
+def share_bar(share: Decimal | None, kind: str = "share") -> Markup:
     """Return a part of a whole as a bar."""
-    width = min(max(float(share or 0), 0.0), 1.0) * 100
-    return Markup('<svg class="share" viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true">{}</svg>').format(
-        _tag("rect", "used", x=0, y=0, width=width, height=6)
+    form = Markup(
+        '<svg class="{}" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true"><path d="M0 0h{:.4g}v8H0"/></svg>'
     )
+    return form.format(kind, min(max(float(share or 0), 0.0), 1.0) * 100)
 
 
 def short(amount: float) -> str:

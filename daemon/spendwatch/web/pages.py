@@ -38,8 +38,8 @@ from spendwatch.web.rendering import formats_of, language_of, render, respond
 
 _LANG, _ACCOUNT, _ID = (Parameter(name, str, {}, "") for name in ("lang", "account", "id"))
 _LATEST = 3
-_ROWS = (30, 1000)
-"""So many workspaces are shown at first, and so many at all."""
+_MOST = 50
+"""So many workspaces, and so many alerts, are on one page, so that it stays small."""
 _REFUSED_FOR = timedelta(days=92)
 _LONGEST_COMMENT = 300
 _SETTLED = frozenset({DeliveryState.DELIVERED, DeliveryState.CANCELLED})
@@ -57,7 +57,7 @@ class Pages:
         listed = (parameters.LIMIT, parameters.OFFSET)
         month = (parameters.MONTH, _ACCOUNT, _ID)
         return [
-            self._shown("/", "overview", lambda _, *asked: self.overview(*asked), parameters.MONTH, parameters.EVERYTHING),
+            self._shown("/", "overview", lambda _, *asked: self.overview(*asked), parameters.MONTH, parameters.OFFSET),
             self._shown("/workspace", "part", lambda *asked: self._part("workspace", *asked), *month),
             self._shown("/key", "part", lambda *asked: self._part("api_key", *asked), *month),
             self._shown("/alerts", "alerts", self._alerts, parameters.EVERYTHING, *listed),
@@ -88,7 +88,7 @@ class Pages:
 
         return Route(path, show)
 
-    def overview(self, query: Query, formats: Formats) -> _Values:
+    def overview(self, query: Query, formats: Formats, most: int = _MOST) -> _Values:
         """Return how much, where it goes, whether we are about to be cut off, and whether to trust the page."""
         reader = self.reader
         overview, running = reader.overview(query["month"])
@@ -102,8 +102,9 @@ class Pages:
             "overview": overview,
             "running": running,
             "views": views,
-            "rows": _ROWS[query["all"]],
-            "matters": [(line, self._matter_text(line, formats)) for line in overview.matters],
+            "first": query["offset"],
+            "rows": max(most // (len(views) or 1), 10),
+            "matters": [(line, self._matter_text(line, formats)) for line in overview.matters[:most]],
             "before": known[place - 1] if place else None,
             "after": known[place + 1] if place + 1 < len(known) else None,
             "latest": reader.store.ledger.statements(_LATEST),

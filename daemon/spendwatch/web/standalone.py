@@ -17,10 +17,11 @@ from spendwatch.letters.language import Language
 from spendwatch.settings import Settings
 from spendwatch.state import Store
 from spendwatch.web.pages import Pages
-from spendwatch.web.parameters import EVERYTHING, MONTH, Query
+from spendwatch.web.parameters import MONTH, OFFSET, Query
 from spendwatch.web.reading import Reader
 from spendwatch.web.rendering import fill, formats_of, static_content
 
+_MOST = 1000
 _LINK = re.compile(r"<a\b([^>]*?) href=\"[^\"]*\"([^>]*)>(.*?)</a>", re.DOTALL)
 
 
@@ -35,8 +36,8 @@ class _Known:
 def month_page(settings: Settings, store: Store, now: datetime, month: BillingPeriod | None, language: Language) -> str:
     """Return the overview of that month, by default the current one."""
     formats = formats_of(language, settings.zone)
-    query = Query({MONTH.name: month, EVERYTHING.name: True})
-    values = Pages(Reader(_Known(settings, store, lambda: now))).overview(query, formats)
+    query = Query({MONTH.name: month, OFFSET.name: 0})
+    values = Pages(Reader(_Known(settings, store, lambda: now))).overview(query, formats, _MOST)
     css = static_content("page.css")
     digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:"
