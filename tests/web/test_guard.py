@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import httpx
@@ -17,6 +18,7 @@ from servers_web import WebHouse, free_port, web_house
 from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.domain.errors import ConfigError
 from spendwatch.settings import Outside, load
+from spendwatch.web import server
 
 TOKEN = "0123456789abcdef0123456789abcdef"
 HTML = "text/html,application/xhtml+xml"
@@ -234,6 +236,26 @@ def test_the_daemon_serves_the_page_says_so_and_stops_at_once(tmp_path: Path) ->
         assert running.stop() == 0
     with socket.socket() as other:
         assert other.connect_ex(("127.0.0.1", port)) != 0
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHost: x", b"POST /login HTTP/1.1\r\nHost: 127.0.0.1\r\n"])
+def test_connections_that_make_no_progress_keep_nobody_out_for_long(
+    closed_house: WebHouse, monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    monkeypatch.setattr(server, "_PATIENCE", 0.5)
+    if sent.startswith(b"POST"):
+        sent += b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 99\r\n\r\ntoken="
+    assert closed_house.get("/healthz").status_code == 200
+    with ExitStack() as held:
+        idle = [held.enter_context(socket.create_connection(("127.0.0.1", closed_house.port))) for _ in range(110)]
+        for one in idle:
+            one.sendall(sent)
+        for one in idle:
+            one.settimeout(10)
+            with suppress(ConnectionResetError):
+                while one.recv(4096):
+                    pass
+        assert closed_house.get("/login").status_code == 200
 
 
 def test_a_port_in_use_is_said_and_alerts_do_not_depend_on_it(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 import structlog
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from spendwatch.settings.web_settings import WebPart
 
@@ -23,8 +24,25 @@ _MOST_REQUESTS = 100
 _BACKLOG = 128
 _TURN = 0.001
 """So many seconds a thread may work on while others wait: a request waits several times, each time 5 ms by default."""
+_PATIENCE = 30.0
+"""So many seconds, up to twice as many, a connection has for the next request, and for its answer."""
 _GRACE = 3
 """So many seconds a stop waits for requests under way."""
+
+
+class _Protocol(H11Protocol):
+    """A connection. One that makes no progress is closed: a hundred of them would keep everybody out, probes, too."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the base class
+        """Begin to look whether requests come, and end."""
+        super().connection_made(transport)
+        self._look(after=object())
+
+    def _look(self, after: object) -> None:
+        if self.cycle is after:
+            self.transport.abort()
+        elif not self.transport.is_closing():
+            self.loop.call_later(_PATIENCE, self._look, self.cycle)
 
 
 class _Server(uvicorn.Server):
@@ -50,6 +68,7 @@ async def serving(page: ASGIApp, web: WebPart) -> AsyncIterator[None]:
 async def _serve(page: ASGIApp, web: WebPart) -> None:
     config = uvicorn.Config(
         page,
+        http=_Protocol,
         log_config=None,
         log_level="warning",
         access_log=False,
