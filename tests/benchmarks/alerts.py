@@ -80,7 +80,7 @@ def policies(workspaces: int, *, with_forecast: bool, by_rule: bool, daily: bool
         workspaces=()
         if by_rule
         else tuple(
-            WorkspacePolicy(WorkspaceId(f"llm-{number:012d}"), "", "", None, budget, monthly, own, finance)
+            WorkspacePolicy(WorkspaceId(f"llm-{number:012d}"), budget=budget, thresholds=monthly, budgets=own, channels=finance)
             for number in range(workspaces)
         ),
         operators=finance,

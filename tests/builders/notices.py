@@ -798,7 +798,7 @@ SAMPLES: dict[str, Notification] = {
 _TABLE = samples(
     ChannelName("finance"),
     Policies(
-        accounts=(AccountPolicy(_ACME, "acme", Site.CN, Currency("CNY"), Decimal(5000)),),
+        accounts=(AccountPolicy(_ACME, "acme", Site.CN, Currency("CNY"), budget=Decimal(5000)),),
         workspaces=(
             WorkspacePolicy(
                 WorkspaceId("llm-demo0a1b2c3d4e"), "Research", budget=Decimal(1200), channels=(ChannelName("finance"),)

@@ -147,15 +147,15 @@ def test_a_cap_keeps_budgets_first() -> None:
     def line(workspace: str, amount: str, budget: str | None) -> WorkspaceLine:
         money = Money(Decimal(amount), Currency("CNY"))
         return WorkspaceLine(
-            WorkspaceId(workspace),
-            workspace,
-            Split(money, Money.zero(Currency("CNY"))),
-            Money(Decimal(budget), Currency("CNY")) if budget else None,
-            Counts.ALL,
-            None,
-            BudgetState.NONE,
-            BudgetState.NONE,
-            1,
+            workspace=WorkspaceId(workspace),
+            name=workspace,
+            split=Split(money, Money.zero(Currency("CNY"))),
+            budget=Money(Decimal(budget), Currency("CNY")) if budget else None,
+            counts=Counts.ALL,
+            used=None,
+            mark=BudgetState.NONE,
+            own=BudgetState.NONE,
+            lines=1,
         )
 
     class Account:

@@ -171,15 +171,10 @@ class FinerBudget:
                 yield value, self.budget if pattern is None else exact[pattern]
 
 
-@dataclass(frozen=True, slots=True)
-class WorkspacePolicy:
-    """What one workspace may spend in a billing period, in the account's currency."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _SpendPolicy:
+    """What may be spent in a billing period, in the account's currency, and who is notified."""
 
-    workspace: WorkspaceId
-    name: str = ""
-    owner: str = ""
-    account: AccountId | None = None
-    """Pins the policy to one account; else it holds in whichever account the workspace turns up."""
     budget: Decimal | None = None
     thresholds: tuple[Threshold, ...] = ()
     budgets: tuple[FinerBudget, ...] = ()
@@ -191,6 +186,17 @@ class WorkspacePolicy:
     month_closed: tuple[ChannelName, ...] = ()
     """The channels for the final figures of each month."""
     actions: tuple[ChannelName, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspacePolicy(_SpendPolicy):
+    """What one workspace may spend."""
+
+    workspace: WorkspaceId
+    name: str = ""
+    owner: str = ""
+    account: AccountId | None = None
+    """Pins the policy to one account; else it holds in whichever account the workspace turns up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,30 +233,19 @@ class FirstCosts:
 
 
 @dataclass(frozen=True, slots=True)
-class AccountPolicy:
+class AccountPolicy(_SpendPolicy):
     """What a paying account may spend, and its balance."""
 
     account: AccountId
     name: str
     site: Site
     currency: Currency
-    budget: Decimal | None = None
-    thresholds: tuple[Threshold, ...] = ()
-    budgets: tuple[FinerBudget, ...] = ()
-    channels: tuple[ChannelName, ...] = ()
     balance: BalancePolicy | None = None
-    remind: timedelta | None = None
-    escalate: Escalation | None = None
-    counts: Counts = Counts.ALL
-    spike: Decimal | None = None
-    month_closed: tuple[ChannelName, ...] = ()
-    """The channels for the final figures of each month."""
     first: FirstCosts | None = None
     free_quota: bool = False
     """Whether it is reported that the free quota of a model has ended."""
     plans: timedelta | None = None
     """How long before its end a plan is reported, if plans are reported at all."""
-    actions: tuple[ChannelName, ...] = ()
 
     @property
     def learns(self) -> tuple[str, ...]:

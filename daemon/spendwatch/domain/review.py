@@ -49,11 +49,11 @@ class Condition:
     """Whether one condition holds. Conditions of one group share a notification, the most severe first."""
 
     key: AlertKey
-    holds: bool
     severity: Severity
     summary: str
     facts: Facts
     channels: tuple[ChannelName, ...]
+    holds: bool = True
     group: str = ""
     """Empty: it is a group of its own."""
     grave: int = 0

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache, partial
+from typing import Any
 
 from spendwatch.domain.alert import Alert, AlertKey, Rule
 from spendwatch.domain.forecast import Forecast
@@ -130,7 +131,6 @@ def level_conditions(
     return [
         Condition(
             key=AlertKey(rule, watch.scope, level.label, period, level.height),
-            holds=True,
             severity=level.severity,
             summary=f"{watch.name} {what} {level_text(level, standing)} {within}: {figure}",
             facts=NO_FACTS,
@@ -176,6 +176,24 @@ def spend_facts(
     levels = levels_of(watch.thresholds, watch.budget.amount if watch.budget else None)
     ahead = next((above for above in levels if above.at > standing.spend.amount), None)
     earlier, earlier_at = _last_word(standing, known)
+    return budget_facts(
+        standing,
+        account_name,
+        budget_before=before,
+        threshold=level.label,
+        reached_at=Money(level.at, watch.currency),
+        also=also,
+        next_threshold=ahead.label if ahead else "",
+        next_at=Money(ahead.at, watch.currency) if ahead else None,
+        earlier=earlier,
+        earlier_at=earlier_at,
+        forecast=forecast,
+    )
+
+
+def budget_facts(standing: Standing, account_name: str, **more: Any) -> Facts:  # noqa: ANN401 -- any figures
+    """Return how one watched budget stands, and what else there is to say."""
+    watch = standing.watch
     return Facts(
         scope=watch.scope,
         account_name=account_name,
@@ -186,18 +204,10 @@ def spend_facts(
         counts=watch.scope.counts,
         split=standing.split,
         budget=watch.budget,
-        budget_before=before,
         used=standing.used,
-        threshold=level.label,
-        reached_at=Money(level.at, watch.currency),
-        also=also,
-        next_threshold=ahead.label if ahead else "",
-        next_at=Money(ahead.at, watch.currency) if ahead else None,
-        earlier=earlier,
-        earlier_at=earlier_at,
         foreign=standing.foreign,
-        forecast=forecast,
         data_until=standing.data_until,
+        **more,
     )
 
 
@@ -291,7 +301,6 @@ def _corrections(standing: Standing, told: Sequence[Alert], known: AlertsKnown, 
         limit = threshold_text(level.label, Money(level.at, watch.currency), None)
         yield Condition(
             key=AlertKey(Rule.CORRECTED, watch.scope, level.label, period, level.height),
-            holds=True,
             severity=Severity.NOTICE,
             summary=f"{watch.name} fell {back}below {limit}{watch.scope.note} {when}: {spent} spent",
             facts=NO_FACTS,

@@ -113,9 +113,9 @@ class _Round:
         return {policy.account: policy.name for policy in self.policies.accounts}
 
     @property
-    def ground(self) -> tuple[int, BillingPeriod]:
-        """What forecasts rest on, apart from policies."""
-        return self.view.revision, self.periods[-1]
+    def ground(self) -> tuple[int, BillingPeriod, Policies]:
+        """What forecasts rest on."""
+        return self.view.revision, self.periods[-1], self.policies
 
     def short_standings(self) -> ShortStandings:
         """Return how budgets for days and weeks stand that are to be judged."""
@@ -127,7 +127,7 @@ class _Round:
 
     def compares(self, standings: Sequence[Standing], watched: Watched) -> bool:
         """Return whether forecasts and spikes are to be judged: not where nothing has changed since that was done last."""
-        if self.insight.has_foreseen(self.ground, self.policies):
+        if self.insight.foreseen == self.ground:
             return False
         foresees = self.balances is not None and bool(watched_for_forecasts(standings))
         return foresees or bool(watched_for_spikes(watched.values()))
@@ -225,7 +225,7 @@ def _commit_foreseen(here: _Round, verdict: Verdict, foreseen: Foretold, book: A
     if here.balances and foreseen != here.balances.foretold():
         here.balances.foretell(foreseen)
     new = book.commit(verdict, here.around.targets, now=here.now)
-    here.insight.foresaw(here.ground, here.policies)
+    here.insight.foreseen = here.ground
     return new
 
 

@@ -128,7 +128,6 @@ def conditions_without_balance(policy: AccountPolicy, known: AlertsKnown) -> lis
     return [
         Condition(
             alert.key,
-            holds=True,
             severity=alert.severity,
             summary=alert.summary,
             facts=replace(facts, threshold=alert.key.threshold),

@@ -63,7 +63,6 @@ def _condition(one: Discrepancy, policies: Policies, until: Mapping[AccountId, d
     key, severity, what = _described(one)
     return Condition(
         key=key,
-        holds=True,
         severity=severity,
         summary=f"{period} of {name} {what}" if is_late else f"bills of {name} for {period} do not agree: {what}",
         facts=Facts(

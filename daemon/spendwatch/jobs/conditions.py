@@ -72,7 +72,6 @@ def _foreign(standing: Standing, money: Money, account_name: str) -> Condition:
     scope, period = standing.watch.scope, standing.period.label
     return Condition(
         key=AlertKey(Rule.FOREIGN_CURRENCY, scope, money.currency, period),
-        holds=True,
         severity=Severity.WARNING,
         summary=f"{standing.watch.name} has {money} in {period}, not in the sum",
         facts=Facts(
@@ -286,7 +285,6 @@ def _rejection_conditions(
     return [
         Condition(
             key=key,
-            holds=True,
             severity=Severity.WARNING,
             group="rejected",
             grave=order,

@@ -27,8 +27,9 @@ class Insight:
         self.judged_days = JudgedDays()
         self.closed_by: Policies | None = None
         """By which policies it was looked for what is no longer watched."""
+        self.foreseen: tuple[int, BillingPeriod, Policies] | None = None
+        """On what forecasts were judged of which all that follows is on record: a revision of the ledger, a month, policies."""
         self._looked_at: datetime | None = None
-        self._foreseen: tuple[tuple[int, BillingPeriod], Policies] | None = None
         self._kept: tuple[int, dict[Hashable, Any]] = (-1, {})
         self._alerts: tuple[tuple[int, Sequence[Acknowledgement]], AlertsKnown] | None = None
 
@@ -52,11 +53,3 @@ class Insight:
             return False
         self._looked_at = now
         return True
-
-    def has_foreseen(self, ground: tuple[int, BillingPeriod], policies: Policies) -> bool:
-        """Return whether forecasts were judged on that revision of the ledger, in that month, by these policies."""
-        return self._foreseen is not None and self._foreseen[0] == ground and self._foreseen[1] is policies
-
-    def foresaw(self, ground: tuple[int, BillingPeriod], policies: Policies) -> None:
-        """Note that they were, and that what followed is on record."""
-        self._foreseen = ground, policies

@@ -9,13 +9,13 @@ from spendwatch.domain.alert import AlertKey, Rule
 from spendwatch.domain.forecast import Forecast
 from spendwatch.domain.money import Money, exact_sums, plain
 from spendwatch.domain.month_close import FORECAST_DAYS, ClosedMonth, FinalFigure, forecasts_of
-from spendwatch.domain.notification import Facts
 from spendwatch.domain.period import BillingPeriod, closes_at, open_periods
 from spendwatch.domain.policy import Policies, Severity, Watch
 from spendwatch.domain.review import AlertsKnown, Condition
 from spendwatch.domain.scope import AlertScope, Counts, Dimension
 from spendwatch.domain.standing import Standing
 from spendwatch.domain.statement import SeriesKey
+from spendwatch.domain.thresholds import budget_facts
 from spendwatch.domain.usage import days_that_count, unknown_days
 from spendwatch.jobs.ledger_view import LedgerView
 from spendwatch.jobs.standings import stand
@@ -89,24 +89,9 @@ def _condition(standing: Standing, closed: ClosedMonth, names: Mapping[str, str]
     budget = f" of {watch.budget}" if watch.budget else ""
     return Condition(
         key=_key(standing),
-        holds=True,
         severity=Severity.NOTICE,
         summary=f"{period.label} of {watch.name} is final: {standing.spend}{budget}",
-        facts=Facts(
-            scope=watch.scope,
-            account_name=names.get(watch.scope.account, ""),
-            name=watch.name,
-            owner=watch.owner,
-            period=period.label,
-            spend=standing.spend,
-            counts=watch.scope.counts,
-            split=standing.split,
-            budget=watch.budget,
-            used=standing.used,
-            closed=closed,
-            foreign=standing.foreign,
-            data_until=standing.data_until,
-        ),
+        facts=budget_facts(standing, names.get(watch.scope.account, ""), closed=closed),
         channels=watch.month_closed,
         amount=plain(standing.spend.amount),
     )

@@ -127,7 +127,6 @@ class _Watching:
         for order, one in enumerate(firsts):
             yield Condition(
                 key=keys[one.part.dimension, one.part.value],
-                holds=True,
                 severity=severity,
                 summary=f"{facts.name}: {_TOLD[rule]} {first_text(one)}",
                 facts=facts,
@@ -165,7 +164,7 @@ class _Watching:
     def _plan(
         self, key: AlertKey, severity: Severity, text: str, facts: Facts, *, holds: bool = True, group: str = ""
     ) -> Condition:
-        return Condition(key, holds, severity, text, facts, self.policy.channels, group=group)
+        return Condition(key, severity, text, facts, self.policy.channels, holds, group=group)
 
 
 def plan_text(order: PlanOrder) -> str:

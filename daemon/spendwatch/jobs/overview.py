@@ -84,11 +84,10 @@ class BudgetLine:
         return self.scope.counts
 
 
-@dataclass(frozen=True, slots=True)
-class WorkspaceLine:
-    """One row of an overview. The unassigned workspace has an empty id."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """What accounts and workspaces have in common."""
 
-    workspace: WorkspaceId
     name: str
     split: Split
     budget: Money | None
@@ -100,12 +99,10 @@ class WorkspaceLine:
     """Of its budgets, finer ones included, that which stands worst."""
     own: BudgetState
     """The same of its own budget alone."""
-    lines: int
     forecast: Forecast | None = None
     """What its budget will probably have counted at the end of this month; None where it is too early, and for other months."""
     budgets: tuple[BudgetLine, ...] = ()
     """Its finer budgets."""
-    owner: str = ""
 
     @property
     def spend(self) -> Money:
@@ -113,21 +110,21 @@ class WorkspaceLine:
         return self.split.total
 
 
-@dataclass(frozen=True, slots=True)
-class AccountOverview:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkspaceLine(_Place):
+    """One row of an overview. The unassigned workspace has an empty id."""
+
+    workspace: WorkspaceId
+    lines: int
+    owner: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountOverview(_Place):
     """One account in one month."""
 
     account: AccountId
-    name: str
     currency: Currency
-    split: Split
-    budget: Money | None
-    counts: Counts
-    """What the budget counts."""
-    used: Decimal | None
-    mark: BudgetState
-    own: BudgetState
-    """The mark of its own budget alone."""
     foreign: tuple[Money, ...]
     workspaces: tuple[WorkspaceLine, ...]
     balance: Position | None
@@ -144,20 +141,12 @@ class AccountOverview:
     """What series that do not count say of days that the one that counts does not have."""
     outside: tuple[Unwatched, ...] = ()
     """What its bills charge for products that are not watched, the largest amount first."""
-    forecast: Forecast | None = None
-    budgets: tuple[BudgetLine, ...] = ()
-    """Its finer budgets."""
     runway: Runway | TooEarly | TooOld | None = None
     """How long the balance lasts; None where there is none."""
     balance_trouble: str = ""
     """Why there is no fresh reading of the balance."""
     balance_cause: Failure | None = None
     """The kind of that failure, where known."""
-
-    @property
-    def spend(self) -> Money:
-        """Everything that is charged."""
-        return self.split.total
 
     @property
     def is_balance_stale(self) -> bool:

@@ -430,12 +430,6 @@ class Health(Protocol):
     ) -> None:
         """The channel did not take a notification; `disable`: it wants none at all; `pause`: it takes none for now."""
 
-    def keep_channels(self, channels: Collection[ChannelName]) -> None:
-        """Forget what is known about all other channels."""
-
-    def retry_channels(self, channels: Collection[ChannelName]) -> None:
-        """Try these channels at once: a person wants it. A pause that the receiver asked for remains."""
-
 
 class Channel(Protocol):
     """One way to reach people. It never decides whether to speak."""

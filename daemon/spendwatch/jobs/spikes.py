@@ -147,7 +147,6 @@ def _conditions(
             )
             yield Condition(
                 key=one.key,
-                holds=True,
                 severity=Severity.WARNING,
                 summary=_summary(one.spike),
                 facts=Facts(
