@@ -206,9 +206,13 @@ def test_after_a_forecast_that_proved_false_the_next_one_has_to_be_surer(databas
     rounds = Rounds(database, None, (watched(of_forecast(100)),))
     alert = ("spend.forecast", "fired", "forecast 100%", (FINANCE,))
     assert pass_days(rounds, *(["10"] * 7 if was_false else ["3"] * 7)) == ([alert] if was_false else [])
-    assert pass_days(rounds, *["3"] * 23, first=FIRST + 7 * DAY) == []
-    assert pass_days(rounds, *["10"] * 20, first=FIRST + 30 * DAY) == ([] if was_false else [alert])
-    assert pass_days(rounds, *["10"] * 8, first=FIRST + 50 * DAY) == ([alert] if was_false else [])
+    for number in range(7, 30):
+        rounds.bill(FIRST + number * DAY, "3")
+    assert rounds.round(after=23 * DAY) == []
+    assert pass_days(rounds, *["10"] * 5, first=FIRST + 30 * DAY) == ([] if was_false else [alert])
+    for number in range(35, 58):
+        rounds.bill(FIRST + number * DAY, "10")
+    assert told(rounds.round(after=23 * DAY)) == ([alert] if was_false else [])
 
 
 def test_messages_about_thresholds_say_what_to_expect(database: Database) -> None:

@@ -97,7 +97,7 @@ class FoundAccount:
 
     def split(self, workspace: str, period: BillingPeriod) -> Split:
         """Return what a workspace spent in that month."""
-        return self.spent.get((period, workspace), Split.nothing(self.currency))
+        return self.spent.get((period, workspace), Split.of((), self.currency))
 
 
 @dataclass(frozen=True, slots=True)

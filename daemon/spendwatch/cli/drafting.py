@@ -40,7 +40,7 @@ def suggest(account: FoundAccount, workspaces: Sequence[str]) -> tuple[Decimal, 
     """
 
     def spent(month: BillingPeriod) -> Split:
-        return sum((account.split(workspace, month) for workspace in workspaces), start=Split.nothing(account.currency))
+        return sum((account.split(workspace, month) for workspace in workspaces), start=Split.of((), account.currency))
 
     whole, newest = account.whole, max(account.months)
     if whole:

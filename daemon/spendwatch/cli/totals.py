@@ -105,7 +105,7 @@ def totals_json(
     found = []
     for place, split in _within(before, after, months):
         month, account, workspace, currency = place
-        was = plain(before.get(place, Split.nothing(currency)).total.amount)
+        was = plain(before.get(place, Split.of((), currency)).total.amount)
         named = {"month": month.label, "account": account, "workspace": workspace}
         named |= {"name": names.of(Dimension.WORKSPACE, workspace), "currency": currency, "before": was}
         found.append(named | split_json(split))
@@ -139,7 +139,7 @@ def _within(
 ) -> list[tuple[Place, Split]]:
     wanted = set(months)
     places = sorted(place for place in before.keys() | after.keys() if place[0] in wanted)
-    return [(place, after.get(place, Split.nothing(place[3]))) for place in places]
+    return [(place, after.get(place, Split.of((), place[3]))) for place in places]
 
 
 def _amounts(before: Decimal | None, after: Decimal) -> tuple[str, str, str]:

@@ -273,11 +273,8 @@ def _threshold(now: _Now, one: Standing, level: Level) -> _Line:
 
 def _foreseen(now: _Now, one: Standing, level: Level) -> _Line:
     rule, scope, at = Rule.FORECAST, one.watch.scope, Money(level.at, one.watch.currency)
-    key, point = (
-        AlertKey(rule, scope, level.label, one.period.label, level.height),
-        f"forecast {threshold_text(level.label, at, one.watch.budget)}",
-    )
-    if alert := now.known.latest(key):
+    point = f"forecast {threshold_text(level.label, at, one.watch.budget)}"
+    if alert := now.known.latest(AlertKey(rule, scope, level.label, one.period.label, level.height)):
         return _told(now, rule, point, alert)
     pace, month = now.paces.of(scope), month_of(one.period.label)
     likely = forecast(now.paces, scope, one.spend, month, now.fresh, until=one.data_until, zone=now.settings.zone)

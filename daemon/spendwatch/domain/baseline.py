@@ -94,11 +94,8 @@ def band_after(amounts: Sequence[float | None], shares: Sequence[float]) -> Call
     mean, former, *_ = _walk(amounts, shares, [])
 
     def band(share: float) -> tuple[float, float]:
-        low, high = mean.band(share)
-        if former is None:
-            return low, high
-        least, most = former.band(share)
-        return min(low, least), max(high, most)
+        lows, highs = zip(*(one.band(share) for one in (mean, former) if one), strict=True)
+        return min(lows), max(highs)
 
     return band
 

@@ -13,7 +13,7 @@ from math import floor
 from typing import NamedTuple
 
 from spendwatch.domain.commodity import Category, category_of
-from spendwatch.domain.money import EXACT, Currency, Money, exact_sum, share_of
+from spendwatch.domain.money import EXACT, Currency, Money, exact_sum, exact_sums, share_of
 from spendwatch.domain.policy import Names, Watch, with_name
 from spendwatch.domain.scope import Dimension
 from spendwatch.domain.standing import SpendSum
@@ -196,7 +196,7 @@ class Splitting:
 
     def _split(self, sums: Sequence[SpendSum], way: tuple[Dimension, ...], most: int) -> _Split:
         groups = self._grouped(sums, way)
-        ordered = sorted(groups.items(), key=_largest_first) if len(groups) > 1 else list(groups.items())
+        ordered = sorted(groups.items(), key=lambda one: (-one[1], one[0][0], one[0][1] or ""))
         listed = [(key, amount) for key, amount in ordered[:most] if amount > 0]
         return _Split(way, groups, listed, exact_sum(amount for _, amount in listed))
 
@@ -229,10 +229,7 @@ class Splitting:
         return Part(*named, self.names.known.get(named, ""))
 
     def _grouped(self, sums: Iterable[SpendSum], way: tuple[Dimension, ...]) -> dict[_Key, Decimal]:
-        groups: dict[_Key, Decimal] = {}
-        for spent in sums:
-            key = self._key(spent, way)
-            groups[key] = EXACT.add(groups[key], spent.amount) if key in groups else spent.amount
+        groups = exact_sums((self._key(spent, way), spent.amount) for spent in sums)
         return {key: amount for key, amount in groups.items() if amount}
 
     def _key(self, spent: SpendSum, way: tuple[Dimension, ...]) -> _Key:
@@ -275,23 +272,11 @@ class Splitting:
 
 
 def _totals(sums: Iterable[SpendSum], dimension: Dimension) -> dict[str, Decimal]:
-    totals: dict[str, Decimal] = {}
-    for spent in sums:
-        if value := spent.values[dimension]:
-            totals[value] = EXACT.add(totals[value], spent.amount) if value in totals else spent.amount
-    return totals
-
-
-def _largest_first(group: tuple[_Key, Decimal]) -> tuple[Decimal, tuple[tuple[Dimension, str], ...], str]:
-    (named, category), amount = group
-    return -amount, named, category or ""
+    return exact_sums((value, spent.amount) for spent in sums if (value := spent.values[dimension]))
 
 
 def _categories(finest: Mapping[_Key, Decimal]) -> tuple[Category, ...]:
-    totals: dict[Category, Decimal] = {}
-    for (_, category), amount in finest.items():
-        if category:
-            totals[category] = EXACT.add(totals.get(category, _NOTHING), amount)
+    totals = exact_sums((category, amount) for (_, category), amount in finest.items() if category)
     return tuple(sorted((one for one, amount in totals.items() if amount > 0), key=lambda one: (-totals[one], one)))
 
 
@@ -316,24 +301,15 @@ def course_of(
     `sums` must be grouped by day and by all that is `TELLING`. An order of a subscription says nothing of what is used, and
     would dwarf every day beside it. Of the days in `unknown` nobody knows what was spent: they are left out.
     """
-    daily = dict.fromkeys(_days(last, days), _NOTHING)
-    late = _days(last, causes_of or days)
-    earlier = _days(last - timedelta(days=days), causes_of or days)
-    recent: list[SpendSum] = []
-    before: list[SpendSum] = []
-    for spent in _of(sums, watch, is_subscription=False):
-        day = spent.values[Dimension.DAY]
-        if day in daily:
-            daily[day] = EXACT.add(daily[day], spent.amount)
-        if day in late:
-            recent.append(spent)
-        elif day in earlier:
-            before.append(spent)
-    nothing, is_known = Money(_NOTHING, watch.currency), unknown.isdisjoint(earlier.values())
+    mine = list(_of(sums, watch, is_subscription=False))
+    daily = exact_sums((spent.values[Dimension.DAY], spent.amount) for spent in mine)
+    late, earlier = (_days(end, causes_of or days) for end in (last, last - timedelta(days=days)))
+    recent, before = ([spent for spent in mine if spent.values[Dimension.DAY] in some] for some in (late, earlier))
+    is_known = unknown.isdisjoint(earlier.values())
     return Course(
         splitting.of(recent, before if is_known else None),
         tuple(
-            (moment, Money(daily[day], watch.currency) if daily[day] else nothing)
+            (moment, Money(daily.get(day) or _NOTHING, watch.currency))
             for day, moment in _days(last, days).items()
             if moment not in unknown
         ),

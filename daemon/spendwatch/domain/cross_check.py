@@ -56,17 +56,12 @@ class CrossCheck:
             source=self.source,
         )
 
-    @property
-    def days_are_behind(self) -> bool:
-        """Whether the days say less than the total."""
-        return self.days < self.total
-
     def following(self, before: CrossCheck | None) -> CrossCheck:
         """Return the check with its goal, given the one before it."""
         if self.agrees:
             return replace(self, goal=None, since=None)
         behind, ahead = sorted((self.days, self.total))
-        goal = before.goal if before and before.days_are_behind == self.days_are_behind else None
+        goal = before.goal if before and (before.days < before.total) is (self.days < self.total) else None
         if before is None or goal is None or behind >= EXACT.subtract(goal, self.tolerance):
             return replace(self, goal=ahead, since=self.at)
         # A refund may lower the goal, nothing raises it.

@@ -109,26 +109,22 @@ def runway_of(
     levels = (Money.zero(available.currency), *floors)
     parts = [float(_ROUGH.divide((available - level).amount, pace.unit)) for level in levels]
     start, elapsed = _reach(pace, data_until, zone)
-    low, likely, high = _paths(pace, start, elapsed, up_to=max(parts))
+    paths = _paths(pace, start, elapsed, up_to=max(parts))
     zero, *others = (
-        Crossing(level, today, *(_reached(path, part, start, today) for path in (high, likely, low)))
+        Crossing(level, today, *(_reached(path, part, start, today) for path in paths))
         for level, part in zip(levels, parts, strict=True)
     )
     return Runway(zero, tuple(others), pace.through, pace.days)
 
 
-def _paths(pace: RunRate, start: date, elapsed: float, *, up_to: float) -> tuple[list[float], list[float], list[float]]:
-    """Return the low, likely and high spend up to the end of each day from `start` on, as far as it matters."""
-    low: list[float] = []
-    likely: list[float] = []
-    high: list[float] = []
-    for _, least, middle, most in pace.ahead(start, elapsed):
-        low.append(least)
-        likely.append(middle)
-        high.append(most)
-        if least >= up_to:
+def _paths(pace: RunRate, start: date, elapsed: float, *, up_to: float) -> Sequence[Sequence[float]]:
+    """Return the high, likely and low spend up to the end of each day from `start` on, as far as it matters."""
+    found: list[tuple[float, float, float]] = []
+    for _, low, likely, high in pace.ahead(start, elapsed):
+        found.append((high, likely, low))
+        if low >= up_to:
             break
-    return low, likely, high
+    return list(zip(*found, strict=True)) or [(), (), ()]
 
 
 def _reached(path: Sequence[float], part: float, start: date, today: date) -> date | None:

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import chain
 from typing import NamedTuple, Protocol
 
 from spendwatch.domain.money import Money
@@ -204,10 +205,6 @@ class Plan:
         together = shared | self.linked
         return replace(self, shared=shared, others=tuple(one for one in self.others if one.key in together))
 
-    def with_fresh(self, fresh: Iterable[Digest]) -> Plan:
-        """Return the plan with more contents that are taken from the new statement: the ledger has given up their lines."""
-        return replace(self, fresh=(*self.fresh, *fresh))
-
     @property
     def contents(self) -> frozenset[Digest]:
         """What is needed of the ledger."""
@@ -343,27 +340,24 @@ class Reading(Protocol):
 def fresh_accounts(
     statement: Statement, resolved: Sequence[ResolvedDay], held: Held, closing: PeriodClose
 ) -> frozenset[AccountId]:
-    """Return the accounts of which a statement shows that bills still come."""
-    accounts = {month.account for month in statement.months}
-    return frozenset(account for account in accounts if _is_fresh(account, statement, resolved, held, closing))
-
-
-def _is_fresh(
-    account: AccountId, statement: Statement, resolved: Iterable[ResolvedDay], held: Held, closing: PeriodClose
-) -> bool:
-    """Return whether it is news about a month of the account that is still open.
+    """Return the accounts of which a statement shows that bills still come: those with news about a month that is still open.
 
     It is news if it changed something there, or if it was exported later than everything that was known of that month in its
     series: a new export of quiet days confirms them. The same bill once more is no news, whatever it is called, and neither
     is a bill of a month that is over, whatever it changes.
     """
-    months = {month for month in statement.months if month.account == account and not closing.is_over(month.period)}
-    if any(day.key.month in months and (day.new or day.changed or day.gone) for day in resolved):
-        return True
-    known = {day.version.moment for one in held.statements for day in one.days if day.key.month in months}
-    known |= {cover.version.moment for one in held.statements for cover in one.coverage if cover.series in months}
-    newest = statement.version
-    return bool(months) and newest is not None and (not known or newest.moment > max(known))
+    found: set[AccountId] = set()
+    for account in {month.account for month in statement.months}:
+        months = {month for month in statement.months if month.account == account and not closing.is_over(month.period)}
+        known = chain(
+            (day.version for one in held.statements for day in one.days if day.key.month in months),
+            (cover.version for one in held.statements for cover in one.coverage if cover.series in months),
+        )
+        has_changed = any(day.key.month in months and (day.new or day.changed or day.gone) for day in resolved)
+        newest = statement.version if months else None
+        if has_changed or (newest and all(newest.moment > one.moment for one in known)):
+            found.add(account)
+    return frozenset(found)
 
 
 def is_outranked(statement: Statement, held: Held) -> bool:

@@ -26,7 +26,6 @@ STAMP = "%Y%m%d%H%M%S"
 _LABEL = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])", re.ASCII)
 _WEEK_LABEL = re.compile(r"([0-9]{4})-W([0-9]{2})", re.ASCII)
 _DECEMBER = 12
-_ONE_DAY = timedelta(days=1)
 
 
 class PeriodKind(StrEnum):
@@ -231,11 +230,6 @@ class ShortPeriod:
     def after_last_day(self) -> date:
         """The first day behind it."""
         return self.first_day + timedelta(days=7 if self.kind is PeriodKind.WEEK else 1)
-
-    @property
-    def last_day(self) -> date:
-        """The last day."""
-        return self.after_last_day - _ONE_DAY
 
     @property
     def days(self) -> int:

@@ -144,7 +144,7 @@ def run_rate_of(
 
 def _series(daily: Mapping[date, Decimal], through: date, unknown: AbstractSet[date]) -> tuple[list[float | None], Decimal]:
     """Return the amounts of the days that count as parts of the largest one, and that; an unknown day is None."""
-    days = _days(through)
+    days = days_up_to(through)
     spent = [None if day in unknown else daily.get(day, _NOTHING) for day in days]
     unit = max((amount for amount in spent if amount is not None), default=_NOTHING)
     if unit <= 0:
@@ -157,7 +157,8 @@ def _series(daily: Mapping[date, Decimal], through: date, unknown: AbstractSet[d
 
 
 @lru_cache(maxsize=8)
-def _days(through: date) -> tuple[date, ...]:
+def days_up_to(through: date) -> tuple[date, ...]:
+    """Return the days that count for a run rate up to this one, the oldest first."""
     last = through.toordinal()
     return tuple(date.fromordinal(day) for day in range(max(last - REMEMBERED, 0) + 1, last + 1))
 

@@ -52,11 +52,6 @@ class Split:
                 amounts[side] = EXACT.add(amounts[side], spent.amount)
         return cls(Money(amounts[False], currency), Money(amounts[True], currency))
 
-    @classmethod
-    def nothing(cls, currency: Currency) -> Split:
-        """Return nothing spent in that currency."""
-        return cls(Money.zero(currency), Money.zero(currency))
-
     def __add__(self, other: Split) -> Split:
         """Return the exact sum of each."""
         return Split(self.pay_as_you_go + other.pay_as_you_go, self.subscription + other.subscription)

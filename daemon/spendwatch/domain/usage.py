@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from spendwatch.domain.money import Currency
 from spendwatch.domain.period import PROVIDER_ZONE, ShortPeriod
-from spendwatch.domain.run_rate import REMEMBERED
+from spendwatch.domain.run_rate import REMEMBERED, days_up_to
 from spendwatch.domain.scope import Dimension
 from spendwatch.domain.standing import SpendSum
 from spendwatch.domain.statement import ChargeKind, DayKey, SeriesKey
@@ -44,7 +44,7 @@ def last_complete_day(data_until: datetime, zone: tzinfo) -> date:
 
 def is_complete(period: ShortPeriod, data_until: datetime | None) -> bool:
     """Return whether everything of a day or a week should be on record."""
-    return data_until is not None and last_complete_day(data_until, PROVIDER_ZONE) >= period.last_day
+    return data_until is not None and last_complete_day(data_until, PROVIDER_ZONE) >= period.span.last
 
 
 def days_that_count(through: date) -> tuple[date, date]:
@@ -68,8 +68,7 @@ def unknown_days(series: Iterable[SeriesKey], told: TellingDays, through: date) 
     A day without lines used nothing if a bill tells of it all the same: one that is complete, or one that was written after
     it and tells of days before it. Else its bill may just be missing, as where each day comes in a file of its own.
     """
-    first, end = days_that_count(through)
-    return unknown_among((first + timedelta(days=count) for count in range((end - first).days)), series, told)
+    return unknown_among(days_up_to(through), series, told)
 
 
 def unknown_among(days: Iterable[date], series: Iterable[SeriesKey], told: TellingDays) -> frozenset[date]:

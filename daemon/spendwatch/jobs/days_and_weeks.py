@@ -90,14 +90,14 @@ def stand_short(
     begun: dict[BudgetScope, tuple[str, date]] = {}
     standings: list[Standing] = []
     for period in sorted(due | firing, key=lambda one: (one.first_day, one.kind)):
-        if period.last_day < yesterday and not since:
+        if period.span.last < yesterday and not since:
             continue  # nothing was ever watched by then
         for standing in stand(view, policies, period, known.scopes(period.label)):
             rule, version = standing.watch.scope.rule, standing.watch.version
             first = since.get(rule)
             if first is None or first[0] != version or first[1] > yesterday + _ONE_DAY:
                 first = begun.setdefault(rule, (version, yesterday))
-            if period.last_day >= first[1]:
+            if period.span.last >= first[1]:
                 standings.append(_reminding(standing, now))
     return ShortStandings(standings, begun, JudgedDays(policies, days))
 

@@ -77,7 +77,10 @@ def _closed(
     standing, watch = parts[0], parts[0].watch
     ends_on = standing.data_until.astimezone(zone).date() if standing.data_until else period.first_day
     return ClosedMonth(
-        tuple(_figure(one, before) for one in parts),
+        tuple(
+            FinalFigure(one.watch.name, one.watch.scope.label, one.spend, one.watch.budget, before.get(one.watch.scope))
+            for one in parts
+        ),
         tuple(_forecasts(view, policies, watch, period, zone)),
         tuple(_corrections(view, policies, watch, period, zone)),
         ends_on if ends_on < period.after_last_day - timedelta(days=1) else None,
@@ -95,11 +98,6 @@ def _condition(standing: Standing, closed: ClosedMonth, names: Mapping[str, str]
         channels=watch.month_closed,
         amount=plain(standing.spend.amount),
     )
-
-
-def _figure(standing: Standing, before: Mapping[AlertScope, Money]) -> FinalFigure:
-    watch = standing.watch
-    return FinalFigure(watch.name, watch.scope.label, standing.spend, watch.budget, before.get(watch.scope))
 
 
 def _forecasts(view: LedgerView, policies: Policies, watch: Watch, period: BillingPeriod, zone: tzinfo) -> Iterator[Forecast]:

@@ -10,10 +10,10 @@ from decimal import Decimal
 from itertools import groupby
 from math import nan
 
-from spendwatch.domain.money import EXACT, Currency
-from spendwatch.domain.period import BillingPeriod
+from spendwatch.domain.money import EXACT
+from spendwatch.domain.period import DaySpan
 from spendwatch.domain.policy import AccountPolicy, Policies, Watch
-from spendwatch.domain.run_rate import RunRate, TooEarly, run_rate_of
+from spendwatch.domain.run_rate import RunRate, TooEarly, days_up_to, run_rate_of
 from spendwatch.domain.scope import MATCHABLE, BudgetScope, Counts, Dimension
 from spendwatch.domain.series_selection import DayTotal, authorities
 from spendwatch.domain.standing import Picking
@@ -132,19 +132,12 @@ class RunRates:
                 continue
             through = last_complete_day(until[policy.account], zone)
             first, _ = days_that_count(through)
-            periods = _periods(first, until[policy.account].astimezone(zone).date())
-            totals = [one for period in periods for one in view.totals(period)]
+            last = until[policy.account].astimezone(zone).date()
+            totals = [one for period in DaySpan(first, last + timedelta(days=1)).months for one in view.totals(period)]
             ground = _ground(view, policy.account, totals, products, through)
             if self._grounds.get((policy.account, is_whole)) != ground:
                 yield policy, ground
                 self._grounds[policy.account, is_whole] = ground
-
-
-def _periods(first: date, last: date) -> tuple[BillingPeriod, ...]:
-    found = [BillingPeriod(first.year, first.month)]
-    while last not in found[-1]:
-        found.append(found[-1].next())
-    return tuple(found)
 
 
 def _ground(
@@ -165,7 +158,7 @@ def _daily(usage: Iterable[Usage], policy: AccountPolicy, finer: Sequence[Watch]
     picked: dict[BudgetScope, Daily] = {watch.scope.of_all: {} for watch in finer}
     for workspace, group in groupby(usage, key=lambda one: WorkspaceId(one.values[Dimension.WORKSPACE])):
         mine = Daily()
-        for one in _of_currency(group, policy.currency):
+        for one in (one for one in group if one.currency == policy.currency):
             add_daily(mine, one.daily)
             for watch in picking.of(one.values) if finer else ():
                 add_daily(picked[watch.scope.of_all], one.daily)
@@ -176,14 +169,9 @@ def _daily(usage: Iterable[Usage], policy: AccountPolicy, finer: Sequence[Watch]
 
 
 def _history(daily: Daily, ground: _Ground) -> History:
-    first, end = days_that_count(ground.through)
-    days = [first + timedelta(days=count) for count in range((end - first).days)]
+    days = days_up_to(ground.through)
     amounts = array("d", (nan if day in ground.unknown else float(daily.get(day, 0)) for day in days))
     return History(ground.through, ground.series, amounts, {day: daily[day] for day in days[-KEPT:] if day in daily})
-
-
-def _of_currency(usage: Iterable[Usage], currency: Currency) -> Iterator[Usage]:
-    return (one for one in usage if one.currency == currency)
 
 
 def add_daily(daily: Daily, more: Mapping[date, Decimal]) -> None:

@@ -324,7 +324,7 @@ def report_csv(found: SpendReport, guard: Callable[[str], str]) -> str:
     written = io.StringIO()
     writer = csv.writer(written, lineterminator="\n")
     nothing = ("",) * len(found.columns)
-    blank = ReportRow(nothing, nothing, "", Split.nothing(Currency("")), 0, None, None, None)
+    blank = ReportRow(nothing, nothing, "", Split.of((), Currency("")), 0, None, None, None)
     writer.writerow([*dict(_cells(found.columns, blank)), *_figures_json(blank)])
     for row in (*found.rows, *found.gone):
         figures = {**_figures_json(row), "usage": guard(usage_text(row, {}))}

@@ -138,13 +138,9 @@ def _conditions(
             root = cause
         groups.setdefault(root.key, []).append(one)
     for key, members in groups.items():
-        group = sorted(members, key=lambda one: one.key != key)
-        for one in group:
-            also = (
-                tuple(replace(each.spike.found, least=each.spike.least) for each in group if each.key != key)
-                if one.key == key
-                else ()
-            )
+        cause, *wider = sorted(members, key=lambda one: one.key != key)
+        also = tuple(replace(each.spike.found, least=each.spike.least) for each in wider)
+        for one in (cause, *wider):
             yield Condition(
                 key=one.key,
                 severity=Severity.WARNING,
@@ -156,7 +152,7 @@ def _conditions(
                     owner=one.watch.owner,
                     period=one.key.period,
                     counts=one.watch.scope.counts,
-                    spike=replace(one.spike, also=also),
+                    spike=replace(one.spike, also=also if one is cause else ()),
                     data_until=until,
                 ),
                 channels=one.watch.channels,
