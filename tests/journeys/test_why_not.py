@@ -82,3 +82,17 @@ def test_wrong_turns_are_answered(home: MonthHome) -> None:
     shown = home.call("explain", "--why-not", "Research").stdout
     assert "CNY 18.80 missing" in shown
     assert str(Path(home.folder)) not in shown
+
+
+def test_a_forecast_that_is_not_sure_enough_says_what_it_still_needs(
+    tmp_path_factory: pytest.TempPathFactory, shared_reader: ReadingProcess
+) -> None:
+    home = MonthHome(tmp_path_factory.mktemp("not-sure") / "home", now=datetime(2026, 9, 8, 12, tzinfo=ZONE))
+    home.furnish(account=BALANCE, stale_after="30h")
+    home.watch(more="thresholds: [forecast 120%]\n")
+    with home.running(shared_reader) as month:
+        month.drop([home.day_lines(date(2026, 9, 1) + number * DAY, "4.20") for number in range(7)])
+    found = points(home.json("explain", "--why-not", "research"), "Research, 2026-09")
+    state, why = found["forecast 120% of CNY 100.00"]
+    assert (state, why.partition(": ")[0]) == ("too_early", "about CNY 128.21 expected, at least CNY 78.81")
+    assert why.endswith(": sent if at least CNY 120.00 are expected, or if the next day confirms it")
