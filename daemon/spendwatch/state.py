@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from spendwatch.lean import on_demand
 
@@ -79,3 +80,16 @@ def opened_store(settings: Settings, *, read_only: bool = False) -> Iterator[Sto
         yield Store.of(database)
     finally:
         database.close()
+
+
+@contextmanager
+def scratch_database() -> Iterator[Database]:
+    """Give an empty ledger in a scratch place."""
+    import tempfile  # noqa: PLC0415 -- only needed here: it loads three ways to compress
+
+    with tempfile.TemporaryDirectory(prefix="spendwatch-") as folder:
+        database = open_database(str(Path(folder) / "scratch.db"))
+        try:
+            yield database
+        finally:
+            database.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 import click
@@ -25,10 +24,7 @@ def import_bills(place: Place, files: tuple[Path, ...], source: str | None, *, d
     New alerts go to the outbox; the daemon or `spendwatch once` delivers them.
     """
     progress = Progress()
-    with (
-        tempfile.TemporaryDirectory(prefix="spendwatch-") as exchange,
-        ReadingProcess(Path(exchange), progress=progress.tell) as reader,
-    ):
+    with ReadingProcess.apart(progress.tell) as reader:
         if not dry_run:
             # Polars and all that follows are loaded at the same time, each on a core of its own.
             reader.prepare()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
@@ -15,7 +14,7 @@ from rich.console import Console
 
 from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.cli.exits import Exit
-from spendwatch.cli.outcome import Outcome, attempted
+from spendwatch.cli.outcome import Outcome, attempted, code_of
 from spendwatch.cli.progress import Progress
 from spendwatch.cli.screen import Rows, clean, console, print_json, print_whole, table
 from spendwatch.cli.totals import (
@@ -38,9 +37,8 @@ from spendwatch.exact_json import json_fields
 from spendwatch.jobs.collect import IngestContext
 from spendwatch.jobs.overview_json import split_json
 from spendwatch.jobs.spend_report import Told, outside_json, told_by_several
-from spendwatch.state import Store, system_clock
+from spendwatch.state import Store, scratch_database, system_clock
 from spendwatch.store.ledger import Ledger
-from spendwatch.store.opening import open_database
 
 CURRENCIES = {Site.CN: Currency("CNY"), Site.INTL: Currency("USD")}
 """What a site charges in, as far as nothing else is said."""
@@ -117,7 +115,7 @@ class Discovery:
     @property
     def code(self) -> Exit:
         """How a command ends that only shows this."""
-        return Exit.BILL if any(one.refused for one in self.outcomes) else max(one.code for one in self.outcomes)
+        return code_of(self.outcomes)
 
     @property
     def is_clear(self) -> bool:
@@ -153,18 +151,14 @@ def discover(files: Sequence[Path], reader: ReadingProcess, progress: Progress, 
 def _read(
     files: Sequence[Path], reader: ReadingProcess, progress: Progress, hints: ReadingHints, assumed: AbstractSet[AccountId]
 ) -> Discovery:
-    with tempfile.TemporaryDirectory(prefix="spendwatch-") as folder:
-        database = open_database(str(Path(folder, "ledger.db")))
-        try:
-            ledger, outcomes = Store.of(database).ledger, []
-            context = IngestContext(reader, ledger, hints, closing=PeriodClose, clock=system_clock)
-            for file in files:
-                progress.begin(file.name)
-                outcomes.append(attempted(context, file))
-                progress.end()
-            return _examined(ledger, outcomes, assumed)
-        finally:
-            database.close()
+    with scratch_database() as database:
+        ledger, outcomes = Store.of(database).ledger, []
+        context = IngestContext(reader, ledger, hints, closing=PeriodClose, clock=system_clock)
+        for file in files:
+            progress.begin(file.name)
+            outcomes.append(attempted(context, file))
+            progress.end()
+        return _examined(ledger, outcomes, assumed)
 
 
 def _examined(ledger: Ledger, outcomes: Sequence[Outcome], assumed: AbstractSet[AccountId]) -> Discovery:

@@ -33,7 +33,6 @@ from spendwatch.domain.count import counted
 from spendwatch.domain.errors import ConfigError, LedgerUnavailableError, SpendwatchError
 from spendwatch.domain.period import BillingPeriod, duration_text
 from spendwatch.exact_json import json_fields
-from spendwatch.jobs.overview import look
 from spendwatch.letters.language import Language
 from spendwatch.letters.texts import text_in
 from spendwatch.pacing import RateLimiter
@@ -48,7 +47,8 @@ from spendwatch.sources.opening import ApiContext, open_api
 from spendwatch.sources.trouble import EndpointError
 from spendwatch.state import opened_store, system_clock
 from spendwatch.store.files import require_local_disk
-from spendwatch.views.status import running_of
+from spendwatch.views.policy import user_name
+from spendwatch.views.status import looked, running_of
 
 _TOTAL = 10.0
 """Seconds for all checks together."""
@@ -110,13 +110,6 @@ def doctor(place: Place, user: str | None, *, as_json: bool) -> int:
                 screen.print(flow(screen, [f"        fix: {clean(one.fix)}"], indent="        "))
         screen.print(f"\n{counts['ok']} ok, {counted(counts['warn'], 'warning')}, {counts['fail']} failed.")
     return Exit.UNEXPECTED if counts["fail"] else Exit.DONE
-
-
-def _user() -> str:
-    try:
-        return pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:
-        return str(os.geteuid())
 
 
 def _become(name: str) -> None:
@@ -214,14 +207,14 @@ def _configuration(examined: Examined) -> Iterator[Finding]:
     if warnings and not left:
         yield _judged("configuration", counted(len(warnings), "warning"), "spendwatch check", verdict="warn")
     root = "root may do what the user of the service may not" if os.geteuid() == 0 else ""
-    fix, ok = "sudo spendwatch doctor --user spendwatch", f"checked with the rights of {_user()}"
+    fix, ok = "sudo spendwatch doctor --user spendwatch", f"checked with the rights of {user_name()}"
     yield _judged("user", root, fix, ok=ok, verdict="warn")
     yield Finding("ok", "clock", f"it is {when(system_clock(), settings.zone)} in the billing zone, {settings.zone.key}")
 
 
 def _folder(check: str, folder: Path, *, moves: bool) -> Iterator[Finding]:
     """Check whether bills can be read and put away."""
-    user, needed, what, fix = _user(), os.R_OK | os.X_OK | (os.W_OK if moves else 0), "", ""
+    user, needed, what, fix = user_name(), os.R_OK | os.X_OK | (os.W_OK if moves else 0), "", ""
     places = [one for one in (folder, folder / "done", folder / "rejected") if one.is_dir()]
     if folder not in places:
         what, fix = f"there is no folder {folder}, or {user} cannot see it", f"mkdir -p {folder}"
@@ -238,7 +231,7 @@ def _state(settings: Settings) -> Iterator[Finding]:
     file = Path(settings.state)
     if "://" not in settings.state:
         require_local_disk(file)
-        folder, log, user = next(one for one in file.parents if one.is_dir()), Path(f"{file}-wal"), _user()
+        folder, log, user = next(one for one in file.parents if one.is_dir()), Path(f"{file}-wal"), user_name()
         free, place = shutil.disk_usage(folder).free, file if file.exists() else folder
         shut = f"{user} cannot write {place}" if not os.access(place, os.R_OK | os.W_OK) else ""
         yield _judged("state", shut, f"chown {user} {place}", ok=f"{place} can be written")
@@ -263,8 +256,8 @@ def _state(settings: Settings) -> Iterator[Finding]:
 def _records(settings: Settings) -> Iterator[Finding]:
     """Check what the ledger tells of the daemon, its messages and channels, and of the age of the bills."""
     with suppress(LedgerUnavailableError), opened_store(settings, read_only=True) as store:
-        now, zone, books = system_clock(), settings.zone, (store.ledger, store.book, store.health)
-        overview = look(*books, settings.policies, settings.stale_after, zone=zone, now=now, types=settings.source_types)
+        now, zone = system_clock(), settings.zone
+        overview = looked(settings, store, now)
         running = running_of(settings, store, now)
         trouble, (word, line) = running.trouble(now, zone), running.line(now)
         fix = "systemctl status spendwatch; journalctl -u spendwatch"

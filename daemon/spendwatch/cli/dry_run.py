@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta, tzinfo
 from functools import partial
@@ -33,11 +32,10 @@ from spendwatch.sources.download_store import waiting as fetched_and_waiting
 from spendwatch.sources.files.naming import readable
 from spendwatch.sources.folder.listing import Presence, waiting
 from spendwatch.sources.folder.settings import FolderConfig
-from spendwatch.state import Store, opened_store
+from spendwatch.state import Store, opened_store, scratch_database
 from spendwatch.store.alert_book import AlertBook
 from spendwatch.store.copying import copy_all
 from spendwatch.store.database import Database
-from spendwatch.store.opening import open_database
 from spendwatch.store.source_memory import SourceMemory
 
 if TYPE_CHECKING:
@@ -81,19 +79,13 @@ class HeardBook(AlertBook):
 @contextmanager
 def copied_app(settings: Settings) -> Iterator[tuple[App, HeardBook]]:
     """Give an app on a throw-away copy of the state, and what is said by it."""
-    with tempfile.TemporaryDirectory(prefix="spendwatch-") as folder:
-        place = Path(folder)
-        scratch = replace(settings, state=str(place / "copy.db"), spool=place / "spool", fetched=place / "sources")
-        database = open_database(scratch.state)
-        book = HeardBook(database)
-        app = App(scratch, replace(Store.of(database), book=book))
-        app.follow_up = timedelta()
-        try:
+    with scratch_database() as database:
+        place, book = Path(database.place), HeardBook(database)
+        scratch = replace(settings, state=str(place), spool=place.with_name("spool"), fetched=place.with_name("sources"))
+        with closing(App(scratch, replace(Store.of(database), book=book))) as app:
+            app.follow_up = timedelta()
             _copy(settings, app.store)
             yield app, book
-        finally:
-            app.close()
-            database.close()
 
 
 def _copy(settings: Settings, into: Store) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import click
 
@@ -42,8 +40,7 @@ def focus(place: Place, month: BillingPeriod | None, *, all_products: bool) -> i
     products = None if all_products else settings.policies.products
     with (
         opened_store(settings, read_only=True) as store,
-        tempfile.TemporaryDirectory(prefix="spendwatch-") as folder,
-        ReadingProcess(Path(folder)) as reader,
+        ReadingProcess.apart() as reader,
     ):
         plans = dict(counted_days(store, period, products))
         lost = store.ledger.given_up(frozenset(digest for plan in plans.values() for digest in plan.contents))

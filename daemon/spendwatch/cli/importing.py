@@ -16,7 +16,7 @@ from spendwatch.cli.discovery import show_contents
 from spendwatch.cli.dry_run import HeardBook, copied_app, show_said
 from spendwatch.cli.exits import Exit
 from spendwatch.cli.options import refuse
-from spendwatch.cli.outcome import IMPORTED, Outcome, attempted, waiting_text
+from spendwatch.cli.outcome import IMPORTED, Outcome, attempted, code_of, waiting_text
 from spendwatch.cli.progress import Progress
 from spendwatch.cli.screen import console, print_json, print_whole
 from spendwatch.cli.totals import (
@@ -101,7 +101,7 @@ def _import(
                 "series": [series_json(one) for one in series],
             }
         print_json({**document, "not_watched": outside_json(outside), "notifications": len(book.said)})
-        return _code(outcomes)
+        return code_of(outcomes)
     if is_dry and months:
         screen = console()
         print_whole(screen, totals_table(screen, before, after, months, app.settings.policies.names))
@@ -113,7 +113,7 @@ def _import(
         show_said(book.said, app.settings.zone)
     elif book.said:
         click.echo(waiting_text(len(book.said)), err=True)
-    return _code(outcomes)
+    return code_of(outcomes)
 
 
 def _entered(app: App, files: tuple[Path, ...], source: SourceName, progress: Progress | None = None) -> Iterator[Outcome]:
@@ -136,7 +136,3 @@ def _entered(app: App, files: tuple[Path, ...], source: SourceName, progress: Pr
 
 def _months(outcomes: list[Outcome]) -> set[BillingPeriod]:
     return {period for outcome in outcomes if outcome.receipt for period in outcome.receipt.statement.periods}
-
-
-def _code(outcomes: list[Outcome]) -> Exit:
-    return Exit.BILL if any(one.refused for one in outcomes) else max((one.code for one in outcomes), default=Exit.DONE)

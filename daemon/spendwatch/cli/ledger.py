@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import click
@@ -15,7 +14,7 @@ from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
 from spendwatch.cli.options import actor, json_option, list_unless_told, only_month_option, refuse
 from spendwatch.cli.outcome import waiting_text
-from spendwatch.cli.rebuilding import Rebuilt, rebuilt, scratch_database, series_of
+from spendwatch.cli.rebuilding import Rebuilt, rebuilt, series_of
 from spendwatch.cli.screen import clean, print_json, print_list, the_one, when
 from spendwatch.domain.count import counted
 from spendwatch.domain.errors import printable
@@ -25,7 +24,7 @@ from spendwatch.domain.statement import Digest, SeriesKey, SourceName
 from spendwatch.exact_json import json_fields
 from spendwatch.logs import configure
 from spendwatch.settings import Settings, load
-from spendwatch.state import Store, opened_store, system_clock
+from spendwatch.state import Store, opened_store, scratch_database, system_clock
 from spendwatch.store.audit import REMOVED, AuditEntry
 from spendwatch.store.copying import copy_sums
 from spendwatch.store.rebuilding import Mismatch, changes_of, mismatches, series_on_record
@@ -242,8 +241,7 @@ def _remove(
             def ids(digest: Digest) -> bytes | None:
                 return (archived if digest in given_up else store.ledger).ids(digest)
 
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="spendwatch-"))
-        reader = stack.enter_context(ReadingProcess(Path(folder)))
+        reader = stack.enter_context(ReadingProcess.apart())
         resolution = stack.enter_context(
             reader.resolved(plan, lambda digest: lines(digest) or b"", lambda digest: ids(digest) or b"")
         )
@@ -260,11 +258,8 @@ def _remove(
         counts = {day.digest: day.lines for one in held.statements for day in one.days}
         restored = (NewContent(one, counts[one], lines(one) or b"", ids(one) or b"") for one in sorted(given_up))
         store.ledger.remove(removed.identity, resolution, deed, held=held, series=series, restored=restored)
-    app = App(settings, store)
-    try:
+    with closing(App(settings, store)) as app:
         waiting = app.assess()
-    finally:
-        app.close()
     click.echo(f"Removed. {waiting_text(waiting)}")
     return Exit.DONE
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from pathlib import Path
@@ -56,6 +57,11 @@ class Outcome:
             return {"file": self.file.name, "state": "failed" if self.failed else "empty", "why": self.failed}
         refusals = [json_fields(one, "line", "column", "value", "reason", "accepts") for one in self.refused.refusals]
         return {"file": self.file.name, "state": "refused", "sha256": self.refused.digest or None, "refusals": refusals}
+
+
+def code_of(outcomes: Sequence[Outcome]) -> Exit:
+    """Return how a command ends for which these were all."""
+    return Exit.BILL if any(one.refused for one in outcomes) else max((one.code for one in outcomes), default=Exit.DONE)
 
 
 IMPORTED = SourceName("import")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -15,9 +14,7 @@ from spendwatch.domain.errors import ReaderFailedError, SourceUnavailableError, 
 from spendwatch.domain.statement import BillFile, Digest, SeriesKey, SourceName
 from spendwatch.jobs.collect import IngestContext, enter
 from spendwatch.settings import Settings
-from spendwatch.state import Store
-from spendwatch.store.database import Database
-from spendwatch.store.opening import open_database
+from spendwatch.state import Store, scratch_database
 from spendwatch.store.statement import EnteredStatement
 
 
@@ -35,30 +32,15 @@ class Rebuilt:
 
 
 @contextmanager
-def scratch_database() -> Iterator[Database]:
-    """Give an empty ledger in a scratch place."""
-    with tempfile.TemporaryDirectory(prefix="spendwatch-") as folder:
-        database = open_database(str(Path(folder) / "scratch.db"))
-        try:
-            yield database
-        finally:
-            database.close()
-
-
-@contextmanager
 def rebuilt(
     settings: Settings, store: Store, statements: Iterable[EnteredStatement], files: Sequence[Path]
 ) -> Iterator[Rebuilt]:
     """Give a scratch ledger into which the statements were entered anew, from the sources' kept originals and these files."""
-    with tempfile.TemporaryDirectory(prefix="spendwatch-") as folder:
-        scratch = replace(settings, state=str(Path(folder) / "rebuilt.db"), spool=Path(folder) / "spool")
-        database = open_database(scratch.state)
-        app = App(scratch, replace(Store.of(database), memory=store.memory))  # which of the files are originals
-        try:
+    with scratch_database() as database:
+        scratch = replace(settings, state=database.place, spool=Path(database.place).with_name("spool"))
+        # The memory tells which of the files are originals.
+        with closing(App(scratch, replace(Store.of(database), memory=store.memory))) as app:
             yield _Rebuilding(app, statements, files).done()
-        finally:
-            app.close()
-            database.close()
 
 
 def series_of(statement: EnteredStatement) -> frozenset[SeriesKey]:

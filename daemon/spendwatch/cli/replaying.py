@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 from spendwatch.app import closing_of
@@ -235,8 +233,7 @@ class Replay:
         self._store, self._settings, self._policy, self._stack = store, settings, policy, stack
         self._balances = Balances(past.readings, policy.policies)
         self.timeline.readings, self.timeline.policies = self._balances.at, self._balances.policies
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="spendwatch-"))
-        self._reader = stack.enter_context(ReadingProcess(Path(folder)))
+        self._reader = stack.enter_context(ReadingProcess.apart())
         self._archived: Ledger | None = None
         self._of_days = {name for name, config in settings.sources.items() if config.type == "alibaba"}
 

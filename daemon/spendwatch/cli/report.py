@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from decimal import ROUND_DOWN, Decimal
@@ -149,7 +148,7 @@ def _filter(text: str) -> tuple[str, str]:
 def _used(store: Store, seen: SpendQuery, span: DaySpan) -> UsedQuantities:
     """Return how much was used, from the lines that count."""
     ledger, found, lost = store.ledger, dict[RowKey, dict[str, Decimal]](), list[date]()
-    with tempfile.TemporaryDirectory(prefix="spendwatch-") as folder, ReadingProcess(Path(folder)) as reader:
+    with ReadingProcess.apart() as reader:
         for period, day, plan in _days(store, seen, span):
             if ledger.given_up(plan.contents):
                 lost.append(day.day)

@@ -9,7 +9,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from spendwatch.app import open_channels, surroundings_of
-from spendwatch.cli.rebuilding import scratch_database
 from spendwatch.domain.balance_reading import RecordedReading
 from spendwatch.domain.policy import ChannelName, Policies
 from spendwatch.domain.review import NO_VERDICT, Verdict
@@ -17,7 +16,7 @@ from spendwatch.domain.statement import AccountId
 from spendwatch.jobs.assess import assess
 from spendwatch.jobs.insight import Insight
 from spendwatch.settings import Settings
-from spendwatch.state import Store
+from spendwatch.state import Store, scratch_database
 from spendwatch.store.alert_book import AlertBook
 from spendwatch.store.balance_book import BalanceBook
 from spendwatch.store.database import Database

@@ -28,7 +28,6 @@ from spendwatch.jobs.forecasts import forecast
 from spendwatch.jobs.insight import Insight
 from spendwatch.jobs.ledger_view import LedgerView, spend_within
 from spendwatch.jobs.novelty_conditions import plan_text, sums_of
-from spendwatch.jobs.overview import look
 from spendwatch.jobs.run_rates import RunRates
 from spendwatch.jobs.standings import dimensions, tagged_by_now
 from spendwatch.letters.language import Language
@@ -37,6 +36,7 @@ from spendwatch.settings import Settings
 from spendwatch.state import Store
 from spendwatch.store.statement import EnteredStatement
 from spendwatch.views.moments import channel_notes, held_by, when
+from spendwatch.views.status import looked
 
 _MOST = 12
 _OF_BALANCE = frozenset({Rule.BALANCE_FAILING, Rule.BALANCE_DIFFERING})
@@ -137,11 +137,8 @@ def _now(alert: Alert, told: Facts, store: Store, settings: Settings, at: dateti
     if rule is Rule.SPIKE and isinstance(scope, BudgetScope) and told.spike:
         return _spike_now(_own(told, alert).spike or told.spike, facts, scope, store, settings)
     if rule.is_about_balance or rule in _OF_BALANCE:
-        seen = look(
-            store.ledger, store.book, store.health, settings.policies, settings.stale_after,
-            zone=settings.zone, now=at, balances=store.balances,
-        )  # fmt: skip
-        account = next((one for one in seen.accounts if one.account == scope.account), None)
+        accounts = looked(settings, store, at).accounts
+        account = next((one for one in accounts if one.account == scope.account), None)
         if account is not None:
             runway = account.runway if isinstance(account.runway, Runway) else None
             until, trouble = account.data_until, account.balance_trouble

@@ -70,7 +70,7 @@ def reached_over(config: ChannelConfig) -> Sequence[str]:
         case "webhook":
             return (urlsplit(config.url).hostname or "",)
         case "exec":
-            return (f"{shlex.join(config.command)}, run as user {_user()}",)
+            return (f"{shlex.join(config.command)}, run as user {user_name()}",)
         case "sms":
             return tuple(config.by_target)
         case "console" | "apprise":
@@ -79,7 +79,8 @@ def reached_over(config: ChannelConfig) -> Sequence[str]:
             return (urlsplit(config.address).hostname or "",)
 
 
-def _user() -> str:
+def user_name() -> str:
+    """Return as whom we run."""
     try:
         return pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:  # containers often run as a user without a name

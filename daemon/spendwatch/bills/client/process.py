@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
+import tempfile
 import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
@@ -51,6 +52,13 @@ class ReadingProcess:
         self._dialogue = Dialogue(exchange, memory=memory, idle=idle, progress=progress)
         self._numbers = itertools.count(1)
         self._turn = threading.RLock()
+
+    @classmethod
+    @contextmanager
+    def apart(cls, progress: Progress | None = None) -> Iterator[Self]:
+        """Give one with a folder of its own, for a command that has no other place."""
+        with tempfile.TemporaryDirectory(prefix="spendwatch-") as folder, cls(Path(folder), progress=progress) as reader:
+            yield reader
 
     @property
     def pid(self) -> int | None:
