@@ -27,6 +27,7 @@ from spendwatch.settings import Settings, load
 from spendwatch.state import Store, opened_store, scratch_database, system_clock
 from spendwatch.store.audit import REMOVED, AuditEntry
 from spendwatch.store.copying import copy_sums
+from spendwatch.store.ledger import Ledger
 from spendwatch.store.rebuilding import Mismatch, changes_of, mismatches, series_on_record
 from spendwatch.store.statement import EnteredStatement
 from spendwatch.views.listings import entered_json
@@ -226,25 +227,23 @@ def _remove(
     plan = plan_change(held, held.without(removed.identity))
     given_up = store.ledger.given_up(plan.contents)
     with ExitStack() as stack:
-        lines, ids = store.ledger.content, store.ledger.ids
+        archived: dict[Digest, Ledger] = {}
         if given_up:
             tellers = {one.identity for one in held.statements if given_up.intersection(day.digest for day in one.days)}
             wanted = [one for one in store.ledger.statements() if one.identity in tellers]
             found = stack.enter_context(rebuilt(settings, store, wanted, files))
             if found.missing:
                 return _cannot_compute(found)
-            archived = found.store.ledger
+            archived = dict.fromkeys(given_up, found.store.ledger)
 
-            def lines(digest: Digest) -> bytes | None:
-                return (archived if digest in given_up else store.ledger).content(digest)
+        def lines(digest: Digest) -> bytes:
+            return archived.get(digest, store.ledger).content(digest) or b""
 
-            def ids(digest: Digest) -> bytes | None:
-                return (archived if digest in given_up else store.ledger).ids(digest)
+        def ids(digest: Digest) -> bytes:
+            return archived.get(digest, store.ledger).ids(digest) or b""
 
         reader = stack.enter_context(ReadingProcess.apart())
-        resolution = stack.enter_context(
-            reader.resolved(plan, lambda digest: lines(digest) or b"", lambda digest: ids(digest) or b"")
-        )
+        resolution = stack.enter_context(reader.resolved(plan, lines, ids))
         changes = list(changes_of(store.database, resolution.days))
         for change in changes:
             day = change.day
@@ -256,7 +255,7 @@ def _remove(
         detail = "; ".join(filter(None, (f"{counted(len(changes), 'day')} changed", reason)))
         deed = AuditEntry(system_clock(), actor(), REMOVED, f"{removed.identity[:8]} {removed.name}", detail, removed.digest)
         counts = {day.digest: day.lines for one in held.statements for day in one.days}
-        restored = (NewContent(one, counts[one], lines(one) or b"", ids(one) or b"") for one in sorted(given_up))
+        restored = (NewContent(one, counts[one], lines(one), ids(one)) for one in sorted(given_up))
         store.ledger.remove(removed.identity, resolution, deed, held=held, series=series, restored=restored)
     with closing(App(settings, store)) as app:
         waiting = app.assess()
