@@ -293,9 +293,9 @@ def _print_services(screen: Console, found: Discovery) -> None:
         for (account, product, commodity, currency), split in found.services.items()
     ]
     left_out = len(rows) - _MOST_SERVICES
-    drop = 1 if len(found.accounts) == 1 else 0
     headings = ("ACCOUNT", "PRODUCT", "COMMODITY", "CATEGORY", "", "SPEND")
-    print_whole(screen, table(headings[drop:], [row[drop:] for row in rows[:_MOST_SERVICES]], right=("SPEND",)))
+    services = table(headings, rows[:_MOST_SERVICES], right=("SPEND",))
+    print_whole(screen, services.without(["ACCOUNT"]) if len(found.accounts) == 1 else services)
     if left_out > 0:
         click.echo(f"and {left_out} more; --json shows all")
 

@@ -3,55 +3,54 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import date, datetime, timedelta
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 import click
 
 from spendwatch.domain.errors import printable
 from spendwatch.domain.period import BillingPeriod, DaySpan, parse_duration
 
+T = TypeVar("T")
 
-class _Month(click.ParamType[BillingPeriod]):
-    name = "YYYY-MM"
 
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> BillingPeriod:
-        if isinstance(value, BillingPeriod):
+class _Parsed(click.ParamType[T]):
+    """A value that is written as text; `parse` raises `ValueError` in words for people."""
+
+    def __init__(self, name: str, kind: type[T], parse: Callable[[str], T]) -> None:
+        self.name = name
+        self._kind = kind
+        self._parse = parse
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> T:
+        if isinstance(value, self._kind):
             return value
         try:
-            return BillingPeriod.parse(str(value))
+            return self._parse(str(value))
         except ValueError as error:
             self.fail(str(error), param, ctx)
 
 
-class _Day(click.ParamType[date]):
-    name = "YYYY-MM-DD"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> date:
-        if isinstance(value, date):
-            return value
-        try:
-            day = datetime.strptime(str(value), "%Y-%m-%d").date()  # noqa: DTZ007 -- a day has no zone
-        except ValueError:
-            self.fail(f"not a day: {printable(str(value))}; write it like 2026-09-14", param, ctx)
-        if not _EARLIEST <= day <= _LATEST:
-            self.fail(f"must be from {_EARLIEST} to {_LATEST}, not {day}", param, ctx)
-        return day
+def _day(text: str) -> date:
+    try:
+        day = datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007 -- a day has no zone
+    except ValueError:
+        msg = f"not a day: {printable(text)}; write it like 2026-09-14"
+        raise ValueError(msg) from None
+    if not _EARLIEST <= day <= _LATEST:
+        msg = f"must be from {_EARLIEST} to {_LATEST}, not {day}"
+        raise ValueError(msg)
+    return day
 
 
-class _Duration(click.ParamType[timedelta]):
-    name = "DURATION"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
-        if isinstance(value, timedelta):
-            return value
-        try:
-            found = parse_duration(str(value))
-        except (ValueError, OverflowError):
-            found = None
-        if not found or found > _LONGEST:
-            self.fail(f"not a duration: {printable(str(value))}; write it like 30m, 4h, 2d or 1h30m", param, ctx)
-        return found
+def _duration(text: str) -> timedelta:
+    with suppress(ValueError, OverflowError):
+        if timedelta() < (found := parse_duration(text)) <= _LONGEST:
+            return found
+    msg = f"not a duration: {printable(text)}; write it like 30m, 4h, 2d or 1h30m"
+    raise ValueError(msg)
 
 
 def refuse(what: str, option: str = "") -> NoReturn:
@@ -67,14 +66,15 @@ def actor() -> str:
 
 
 _LONGEST = timedelta(days=366)
-DURATION = _Duration()
+DURATION = _Parsed("DURATION", timedelta, _duration)
+_MONTH, _DAY = _Parsed("YYYY-MM", BillingPeriod, BillingPeriod.parse), _Parsed("YYYY-MM-DD", date, _day)
 _EARLIEST, _LATEST = date(2000, 1, 1), date(2199, 12, 31)
 first_option = click.option(
-    "--from", "first", type=_Day(), help="First day, instead of a month. Default: the first of the month of --to."
+    "--from", "first", type=_DAY, help="First day, instead of a month. Default: the first of the month of --to."
 )
-last_option = click.option("--to", "last", type=_Day(), help="Last day, included. Default: today.")
-month_option = click.option("--month", type=_Month(), help="Default: the current month.")
-only_month_option = click.option("--month", type=_Month(), help="Only this month. Default: all months.")
+last_option = click.option("--to", "last", type=_DAY, help="Last day, included. Default: today.")
+month_option = click.option("--month", type=_MONTH, help="Default: the current month.")
+only_month_option = click.option("--month", type=_MONTH, help="Only this month. Default: all months.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document; amounts are strings.")
 
 

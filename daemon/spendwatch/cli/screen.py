@@ -85,6 +85,13 @@ class Rows:
         words = (word for name in (self.headings[self.wrapped], *names) for word in name.split())
         return self.width - self.widths[self.wrapped] + max(map(cell_len, words))
 
+    def without(self, left_out: Collection[str]) -> Rows:
+        """Return it without the columns of these headings."""
+        kept = [place for place, heading in enumerate(self.headings) if heading not in left_out]
+        rows = [[row[place] for place in kept] for row in self.rows]
+        wrapped = kept.index(self.wrapped) if self.wrapped in kept else None
+        return Rows([self.headings[place] for place in kept], self.right, rows, [self.widths[place] for place in kept], wrapped)
+
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
         """Return how wide it is when nothing else wraps or is cut."""
         del console
@@ -298,14 +305,10 @@ def print_list(
     elif not found:
         console().print(none)
     else:
-        screen, rows, names = console(), [row(one) for one in found], list(headings)
-        drawn = table(names, rows, right=right, wraps=wraps)
+        screen, drawn = console(), table(headings, [row(one) for one in found], right=right, wraps=wraps)
         for heading in less:
             if drawn.least > screen.width:
-                place = names.index(heading)
-                names.pop(place)
-                rows = [(*cells[:place], *cells[place + 1 :]) for cells in rows]
-                drawn = table(names, rows, right=right, wraps=wraps)
+                drawn = drawn.without([heading])
         (print_whole if is_whole else Console.print)(screen, drawn)
     return Exit.DONE
 

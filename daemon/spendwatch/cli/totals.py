@@ -73,16 +73,9 @@ def totals_table(
     places = _within(before, after, months)
     headings = ("MONTH", "ACCOUNT", "WORKSPACE", "", "BEFORE", "SPEND", "CHANGE", "SUBSCRIPTION")
     is_mixed = any(split.subscription.amount for _, split in places)
-
-    def without(left_out: set[str]) -> Rows:
-        shown = [place for place, heading in enumerate(headings) if heading not in left_out]
-        rows = [_cells(place, before.get(place), split, names) for place, split in places]
-        return table(
-            [headings[place] for place in shown], [tuple(row[place] for place in shown) for row in rows], right=headings[4:]
-        )
-
+    whole = table(headings, [_cells(place, before.get(place), split, names) for place, split in places], right=headings[4:])
     absent = set() if is_mixed else {"SUBSCRIPTION"}
-    return fitting(screen, map(without, (absent, absent | {"BEFORE"}, absent | {"BEFORE", "ACCOUNT"})))
+    return fitting(screen, map(whole.without, (absent, absent | {"BEFORE"}, absent | {"BEFORE", "ACCOUNT"})))
 
 
 def _cells(place: Place, before: Split | None, after: Split, names: Names) -> tuple[str, ...]:
