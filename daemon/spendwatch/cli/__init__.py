@@ -45,7 +45,7 @@ _COMMANDS = {
     "ledger": ("spendwatch.cli.ledger", "ledger", "List, verify, remove recorded statements; back up."),
     "export": ("spendwatch.cli.exporting", "export", "Export the ledger's lines in another format."),
     "alerts": ("spendwatch.cli.alerts", "alerts", "List alerts."),
-    "ack": ("spendwatch.cli.acknowledging", "ack", "Acknowledge alerts: stop their reminders and escalation."),
+    "ack": ("spendwatch.cli.alerts", "ack", "Acknowledge alerts: stop their reminders and escalation."),
     "explain": ("spendwatch.cli.explain", "explain", "Show why an alert was sent: rule, figures, bills, deliveries."),
     "backtest": ("spendwatch.cli.backtest", "backtest", "Show what past bills would have been notified of."),
     "silence": ("spendwatch.cli.silence", "silence", "Hold the messages of some alerts for a while."),
