@@ -52,7 +52,7 @@ _COMMANDS = {
     "deliveries": ("spendwatch.cli.deliveries", "deliveries", "List, retry or cancel deliveries."),
     "doctor": ("spendwatch.cli.doctor", "doctor", "Try everything the daemon needs, without sending."),
     "notify-test": ("spendwatch.cli.deliveries", "notify_test", "Send a message marked TEST."),
-    "schema": ("spendwatch.cli.schema", "schema", "Print JSON Schemas, for editors and other programs."),
+    "schema": ("spendwatch.cli.manual", "schema", "Print JSON Schemas, for editors and other programs."),
     "completion": ("spendwatch.cli.manual", "completion", "Print the completion script for bash, zsh or fish."),
 }
 

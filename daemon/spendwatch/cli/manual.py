@@ -1,8 +1,9 @@
-"""`completion` and `man`: what a shell and `man` show about the commands, made from the commands themselves."""
+"""`schema`, `completion` and `man`: what editors and shells may know, made from the models and commands themselves."""
 
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Iterator
 
 import click
@@ -93,3 +94,30 @@ def _escaped(text: str) -> str:
     """Return plain text that roff takes for nothing else."""
     line = text.replace("\\", "\\e").replace("-", "\\-").replace("…", "...")
     return f"\\&{line}" if line.startswith((".", "'")) else line
+
+
+@click.group()
+def schema() -> None:
+    """Print a JSON Schema (draft 2020-12); needs no configuration."""
+
+
+@schema.command(short_help="Print the schema of spendwatch.yaml, or of a workspace file.")
+@click.option("--workspace", is_flag=True, help="That of the files in workspaces/.")
+def config(*, workspace: bool) -> None:
+    """Print the schema of spendwatch.yaml, for editors that check and complete YAML.
+
+    A file names its schema in its first line: `# yaml-language-server: $schema=spendwatch.schema.json`. `init` writes both
+    schemas; after an upgrade, write them again with this command.
+    """
+    from spendwatch.settings.json_schema import MAIN_SCHEMA, WORKSPACE_SCHEMA, json_schemas  # noqa: PLC0415 -- pydantic
+
+    click.echo(json_schemas()[WORKSPACE_SCHEMA if workspace else MAIN_SCHEMA], nl=False)
+
+
+@schema.command()
+def webhook() -> None:
+    """Print the schema of what a webhook is posted and a command reads."""
+    from spendwatch.cli.screen import print_json  # noqa: PLC0415 -- rich, which the other commands do without
+    from spendwatch.letters.json_body import BODY_SCHEMA  # noqa: PLC0415 -- all of the wording
+
+    print_json(json.loads(BODY_SCHEMA.read_bytes()))
