@@ -13,7 +13,7 @@ from jsonschema_rs import Draft202012Validator, meta
 
 from body_schemas import NoWords, as_lines, body_schema, notifications
 from notices import SAMPLES, ZONE
-from spendwatch.cli.schema import schema
+from spendwatch.cli.manual import schema
 from spendwatch.domain.alert import Rule
 from spendwatch.domain.scope import Dimension
 from spendwatch.letters.json_body import BODY_SCHEMA, JsonBody
