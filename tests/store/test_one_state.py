@@ -15,7 +15,6 @@ import pytest
 from sqlalchemy import Connection
 
 from rounds_builder import FINANCE, TARGETS, ZONE, Rounds, cny
-from spendwatch.cli.rebuilding import scratch_database
 from spendwatch.domain.alert import Acknowledgement
 from spendwatch.domain.money import Money
 from spendwatch.domain.period import PeriodKind
