@@ -27,6 +27,7 @@ from spendwatch.jobs.conditions import Surroundings
 from spendwatch.jobs.insight import Insight
 from spendwatch.jobs.overview import BudgetState
 from spendwatch.jobs.reports import Reports
+from spendwatch.state import scratch_database
 from spendwatch.store.database import Database, Storage
 from spendwatch.store.ledger import Ledger
 from spendwatch.store.opening import open_database
