@@ -134,11 +134,13 @@ class SpendQuery:
     products: Sequence[str] | None
     columns: tuple[str, ...]
     filters: tuple[tuple[str, str], ...]
+    compares: bool = True
+    """Whether the period before is read, too."""
 
     def report(self, span: DaySpan, used: UsedQuantities | None = None) -> SpendReport:
         """Return the spend of these days beside that of as many before; `used`: what was used, if that is wanted."""
         used = used or UsedQuantities()
-        sums, before = self.sums(span), {} if TIMES & {*self.columns} else self.sums(span.previous())
+        sums, before = self.sums(span), self.sums(span.previous()) if self.compares and not TIMES & {*self.columns} else {}
         owners = {one.workspace: one.owner for one in reversed(self.policies.workspaces)}
         place = self.columns.index(Dimension.WORKSPACE) if Dimension.WORKSPACE in self.columns else None
         currencies = sorted({currency for _, currency in (*sums, *before)})
@@ -151,7 +153,7 @@ class SpendQuery:
             split = Split.of(mine, currency)
             share = share_of(split.total.amount, wholes[currency].amount)
             then = Split.of(was, currency).total if before else None
-            named = tuple(map(self.name, self.columns, values))
+            named = tuple(map(self._name, self.columns, values))
             owner = "" if place is None else owners.get(WorkspaceId(values[place]), "")
             return ReportRow(values, named, owner, split, sum(one.lines for one in mine), share, then, usage)
 
@@ -201,11 +203,10 @@ class SpendQuery:
         return [period for period in span.months if period in known]
 
     def _fits(self, value: str, column: str, pattern: str) -> bool:
-        name = self.name(column, value)
+        name = self._name(column, value)
         return fnmatchcase(value, pattern) or (bool(name) and fnmatchcase(name, pattern))
 
-    def name(self, column: str, value: str) -> str:
-        """Return what people call a value; empty where it has no name."""
+    def _name(self, column: str, value: str) -> str:
         return self.policies.names.of(NAMED[column], value) if column in NAMED else ""
 
     def _missing(self, span: DaySpan) -> Iterator[MissingDays]:

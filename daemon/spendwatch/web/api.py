@@ -23,7 +23,7 @@ from spendwatch.jobs.spend_report import MONTHS, SpendQuery, report_csv, report_
 from spendwatch.views.listings import ListedAlerts, ListedDeliveries, entered_json
 from spendwatch.views.status import status_json
 from spendwatch.web import parameters
-from spendwatch.web.parameters import Parameter, Query, query_of
+from spendwatch.web.parameters import Parameter, Query, end_of, query_of
 from spendwatch.web.reading import Reader
 
 ROOT = "/api/v1"
@@ -67,23 +67,18 @@ def _report(reader: Reader, query: Query) -> _Answer:
 
 def _alerts(reader: Reader, query: Query) -> _Answer:
     found, zone = ListedAlerts.of(reader.store, reader.now(), everything=query["all"]), reader.settings.zone
-    return _listed("alerts", [found.json(alert, zone) for alert in islice(found.alerts, query["offset"], _end(query))])
+    return _listed("alerts", [found.json(alert, zone) for alert in islice(found.alerts, query["offset"], end_of(query))])
 
 
 def _statements(reader: Reader, query: Query) -> _Answer:
-    found = reader.store.ledger.statements(_end(query))[query["offset"] :]
+    found = reader.store.ledger.statements(end_of(query))[query["offset"] :]
     return _listed("statements", [entered_json(one, reader.settings.zone) for one in found])
 
 
 def _deliveries(reader: Reader, query: Query) -> _Answer:
     states = (query["state"],) if query["state"] else None
-    found = ListedDeliveries.of(reader.store, reader.settings, reader.now(), states, _end(query))
+    found = ListedDeliveries.of(reader.store, reader.settings, reader.now(), states, end_of(query))
     return _listed("deliveries", [found.json(one, reader.settings.zone) for one in found.deliveries[query["offset"] :]])
-
-
-def _end(query: Query) -> int:
-    """Return how many to read: one more than are shown, to know whether there are more."""
-    return int(query["offset"]) + int(query["limit"]) + 1
 
 
 def _listed(name: str, found: Sequence[object]) -> _Answer:

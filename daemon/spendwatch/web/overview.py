@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from glob import escape
-from itertools import islice
 
 from markupsafe import Markup
 
@@ -20,7 +19,7 @@ from spendwatch.domain.policy import Threshold
 from spendwatch.domain.scope import TAG, Dimension, parse_tags
 from spendwatch.domain.thresholds import levels_of
 from spendwatch.jobs.overview import AccountOverview, Overview, WorkspaceLine
-from spendwatch.jobs.spend_report import CATEGORY, SpendQuery, SpendReport
+from spendwatch.jobs.spend_report import CATEGORY, ReportRow, SpendQuery
 from spendwatch.web.charts import MonthChart, sparkline
 from spendwatch.web.formats import Formats
 from spendwatch.web.reading import Reader
@@ -30,19 +29,8 @@ _MOST_TAGS = 2
 _MOST_ROWS = 6
 _WEEK = 7
 _SHOWN_BEFORE = timedelta(days=30)
-
-
-@dataclass(frozen=True, slots=True)
-class Top:
-    """What much was spent on."""
-
-    value: str
-    name: str
-    spend: Money
-    share: Decimal | None
-    """Of everything."""
-    part: Decimal | None
-    """The same in tenths of a percent, so that all add up."""
+Tops = Sequence[tuple[ReportRow, Decimal | None]]
+"""The rows with the most spend, each with its share in tenths of a percent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +68,7 @@ class AccountView:
     line: AccountOverview
     course: Course
     trends: Mapping[str, Trend]
-    tops: Sequence[tuple[str, Sequence[Top]]]
+    tops: Sequence[tuple[str, Tops]]
     terms: Sequence[tuple[str, str, Money]]
     """The balance as a sum: sign, name of the text, amount."""
 
@@ -114,14 +102,11 @@ class Asked:
     account: AccountOverview
     filters: tuple[tuple[str, str], ...]
 
-    def query(self, *columns: str) -> SpendQuery:
+    def query(self, *columns: str, compares: bool = True) -> SpendQuery:
         """Return the question for its spend by these columns, as `report` asks it."""
-        settings, ledger = self.reader.settings, self.reader.store.ledger
-        return SpendQuery(ledger, settings.policies, settings.zone, settings.policies.products, columns, self.filters)
-
-    def by(self, *columns: str) -> SpendReport:
-        """Return its spend by these columns, as `report` does."""
-        return self.query(*columns).report(DaySpan.of_months(self.period))
+        policies = self.reader.settings.policies
+        ledger, zone = self.reader.store.ledger, self.reader.settings.zone
+        return SpendQuery(ledger, policies, zone, policies.products, columns, self.filters, compares=compares)
 
     def daily(self) -> _Daily:
         """Return what each day cost, from some days before the month on."""
@@ -134,7 +119,7 @@ class Asked:
                 found.setdefault(workspace, {})[date.fromisoformat(day), category] = amount
         return found
 
-    def tops(self, columns: Sequence[str] = TOPS) -> Iterator[tuple[str, Sequence[Top]]]:
+    def tops(self, columns: Sequence[str] = TOPS) -> Iterator[tuple[str, Tops]]:
         """Yield the spend by each of these columns, and by the tags with the most of it."""
         keys = Counter[str]()
         for spent in self.reader.store.ledger.spend(
@@ -142,23 +127,11 @@ class Asked:
         ):
             keys.update(dict.fromkeys(parse_tags(spent.values[Dimension.TAGS]), spent.lines))
         for column in (*columns, *(f"{TAG}{key}" for key, _ in keys.most_common(_MOST_TAGS))):
-            query = self.query(column)
-            sums = exact_sums(
-                (value, one.amount)
-                for ((value,), currency), several in query.sums(DaySpan.of_months(self.period)).items()
-                for one in several
-                if currency == self.account.currency
-            )
-            if any(sums):
-                yield column, list(islice(self._tops(query, sums), _MOST_ROWS))
-
-    def _tops(self, query: SpendQuery, sums: Mapping[str, Decimal]) -> Iterator[Top]:
-        """Yield what most was spent on first, as `report` does."""
-        values = sorted(sums, key=lambda value: (-sums[value], value))
-        whole = exact_sum(sums.values())
-        for value, part in zip(values, shares_of([sums[one] for one in values], whole), strict=True):
-            name, spend = query.name(query.columns[0], value), Money(sums[value], self.account.currency)
-            yield Top(value, name, spend, share_of(spend.amount, whole), part)
+            rows = self.query(column, compares=False).report(DaySpan.of_months(self.period)).rows
+            found = [row for row in rows if row.split.total.currency == self.account.currency]
+            if any(row.values[0] for row in found):
+                amounts = [row.split.total.amount for row in found]
+                yield column, list(zip(found, shares_of(amounts, exact_sum(amounts)), strict=True))[:_MOST_ROWS]
 
 
 def course_of(

@@ -16,7 +16,7 @@ from starlette.routing import BaseRoute, Route
 
 from spendwatch.domain.alert import Alert
 from spendwatch.domain.notification import DeliveryId, DeliveryState
-from spendwatch.domain.period import BillingPeriod, open_periods, parse_duration
+from spendwatch.domain.period import BillingPeriod, DaySpan, open_periods, parse_duration
 from spendwatch.domain.routing import tags_of
 from spendwatch.domain.scope import BudgetScope, Dimension
 from spendwatch.jobs.matters import MatterLine
@@ -32,7 +32,7 @@ from spendwatch.web.formats import Formats
 from spendwatch.web.forms import form_of
 from spendwatch.web.guard import Guard
 from spendwatch.web.overview import TOPS, Asked, account_views, course_of
-from spendwatch.web.parameters import Parameter, Query, query_of
+from spendwatch.web.parameters import Parameter, Query, end_of, query_of
 from spendwatch.web.reading import Reader
 from spendwatch.web.rendering import formats_of, language_of, render, respond
 
@@ -79,7 +79,7 @@ class Pages:
             place = (request.url.query, language) if path == "/" else None
 
             def make() -> str:
-                return render(request, f"{template}.html.j2", formats, query=query.values, **values(request, query, formats))
+                return render(request, f"{template}.html.j2", formats, query=query, **values(request, query, formats))
 
             html = self.reader.at_hand(place)
             if html is None:
@@ -128,7 +128,7 @@ class Pages:
         policy = next((one for one in self.reader.settings.policies.workspaces if line and one.workspace == value), None)
         asked = Asked(self.reader, overview.period, account, (("account", escape(account.account)), (column, escape(value))))
         with self.reader.store.ledger.snapshot():
-            total = asked.by(column).totals.get(account.currency)
+            total = asked.query(column).report(DaySpan.of_months(overview.period)).totals.get(account.currency)
             course = course_of(asked, asked.daily(), line, policy.thresholds if policy else (), formats, name="chart")
             tops = list(asked.tops([one for one in (Dimension.WORKSPACE, *TOPS) if one != column]))
         if total is None and line is None:
@@ -189,12 +189,12 @@ class Pages:
             "refusals": tuple(reversed(ledger.rejections(now - _REFUSED_FOR))),
             "series": list(told_by_several(ledger, policies.products, months)),
             "checks": [check for month in months for check in ledger.checks(month)],
-            **_paged(ledger.statements(_end(query))[query["offset"] :], query),
+            **_paged(ledger.statements(end_of(query))[query["offset"] :], query),
         }
 
     def _deliveries(self, _: Request, query: Query, __: Formats) -> _Values:
         states = (query["state"],) if query["state"] else None
-        found = ListedDeliveries.of(self.reader.store, self.reader.settings, self.reader.now(), states, _end(query))
+        found = ListedDeliveries.of(self.reader.store, self.reader.settings, self.reader.now(), states, end_of(query))
         failing = [one for one in found.channels if one.disabled or one.failing_since]
         values = {"states": list(DeliveryState), "failing": failing, "now": found.now, "next_attempt": found.next_attempt}
         return {**values, **_paged(found.deliveries[query["offset"] :], query)}
@@ -248,10 +248,6 @@ async def _own_form(request: Request) -> Mapping[str, str]:
     if not guard.is_own_form(request.state.user, form.get("form_token", "")):
         raise HTTPException(HTTPStatus.FORBIDDEN, "this form is too old, or none of ours: open the page again")
     return form
-
-
-def _end(query: Query) -> int:
-    return int(query["offset"]) + int(query["limit"]) + 1
 
 
 def _paged(found: Any, query: Query) -> _Values:  # noqa: ANN401 -- a sequence of whatever is listed

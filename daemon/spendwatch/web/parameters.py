@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from http import HTTPStatus
 from typing import Any, NoReturn
@@ -39,15 +39,8 @@ class Parameter:
         return {"name": self.name, "in": "query", "required": False, "description": self.what, "schema": schema}
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
-    """The values of the keys, checked."""
-
-    values: Mapping[str, Any] = field(default_factory=dict)
-
-    def __getitem__(self, name: str) -> Any:  # noqa: ANN401 -- as its parameter reads it
-        """Return the value of a key, or its default."""
-        return self.values[name]
+Query = Mapping[str, Any]
+"""The values of the keys, checked; of one that is not given its default."""
 
 
 def query_of(given: QueryParams, parameters: Sequence[Parameter]) -> Query:
@@ -70,7 +63,12 @@ def query_of(given: QueryParams, parameters: Sequence[Parameter]) -> Query:
             _refuse(f"{name}: {error}")
         before = found[name]
         found[name] = (*before, value) if one.is_repeatable and isinstance(before, tuple) else value
-    return Query(found)
+    return found
+
+
+def end_of(query: Query) -> int:
+    """Return how many of a list to read: one more than are shown, to know whether there are more."""
+    return int(query["offset"]) + int(query["limit"]) + 1
 
 
 def _refuse(why: str) -> NoReturn:

@@ -7,11 +7,11 @@ import threading
 import time
 from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from http import HTTPStatus
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from starlette.exceptions import HTTPException
 
@@ -29,6 +29,9 @@ from spendwatch.state import Store
 from spendwatch.store.database import Database
 from spendwatch.store.ledger import Ledger
 from spendwatch.views.status import looked, running_of
+
+if TYPE_CHECKING:
+    from spendwatch.app import App
 
 T = TypeVar("T")
 _THREADS = 2
@@ -94,30 +97,20 @@ def _summed(several: Iterable[SpendSum], by: tuple[Dimension, ...]) -> Sequence[
     return [SpendSum(dict(zip(by, key, strict=False)), Currency(key[-1]), *sums) for key, sums in rows]
 
 
-class Known(Protocol):
-    """What is read: the daemon's, or that of a command."""
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a command knows: of a daemon it is the whole app."""
 
-    @property
-    def settings(self) -> Settings:
-        """The settings in force."""
-
-    @property
-    def store(self) -> Store:
-        """The state."""
-
-    @property
-    def clock(self) -> Clock:
-        """The time by which everything is judged."""
-
-    @property
-    def config_mistakes(self) -> Sequence[ConfigMistake]:
-        """What is wrong in the files since the start."""
+    settings: Settings
+    store: Store
+    clock: Clock
+    config_mistakes: Sequence[ConfigMistake] = ()
 
 
 class Reader:
     """What is known, for those who ask over HTTP."""
 
-    def __init__(self, app: Known) -> None:
+    def __init__(self, app: App | Known) -> None:
         """Read what that daemon works with."""
         self._app = app
         self.store = replace(app.store, ledger=KeptLedger(app.store.database))

@@ -5,39 +5,28 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from markupsafe import Markup
 
-from spendwatch.domain.errors import ConfigMistake
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.letters.language import Language
 from spendwatch.settings import Settings
 from spendwatch.state import Store
 from spendwatch.web.pages import Pages
-from spendwatch.web.parameters import MONTH, OFFSET, Query
-from spendwatch.web.reading import Reader
+from spendwatch.web.parameters import MONTH, OFFSET
+from spendwatch.web.reading import Known, Reader
 from spendwatch.web.rendering import fill, formats_of, static_content
 
 _MOST = 1000
 _LINK = re.compile(r"<a\b([^>]*?) href=\"[^\"]*\"([^>]*)>(.*?)</a>", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    settings: Settings
-    store: Store
-    clock: Callable[[], datetime]
-    config_mistakes: Sequence[ConfigMistake] = ()
-
-
 def month_page(settings: Settings, store: Store, now: datetime, month: BillingPeriod | None, language: Language) -> str:
     """Return the overview of that month, by default the current one."""
     formats = formats_of(language, settings.zone)
-    query = Query({MONTH.name: month, OFFSET.name: 0})
-    values = Pages(Reader(_Known(settings, store, lambda: now))).overview(query, formats, _MOST)
+    query = {MONTH.name: month, OFFSET.name: 0}
+    values = Pages(Reader(Known(settings, store, lambda: now))).overview(query, formats, _MOST)
     css = static_content("page.css")
     digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:"
