@@ -158,6 +158,14 @@ def test_chinese_pages_write_amounts_as_chinese_messages_do(scene: WebHouse) -> 
     assert "CNY\xa0" not in page
 
 
+def test_the_page_of_an_alert_is_in_chinese_to_its_durations_and_thresholds(scene: WebHouse) -> None:
+    alert = next(one["id"] for one in scene.get("/api/v1/status").json()["alerts"] if one["rule"] == "spend.threshold_reached")
+    page = scene.get(f"/alerts/{alert}?lang=zh", accept=HTML).text
+    assert all(one in page for one in (">4 小时</option>", ">7 天</option>", ">阈值 "))
+    assert " h</option>" not in page
+    assert "Threshold" not in page
+
+
 def test_what_people_read_is_the_exact_value_rounded(scene: WebHouse) -> None:
     pairs = Figures(scene.get("/", accept=HTML).text).every
     assert len(pairs) > 80
