@@ -117,10 +117,8 @@ class EmailChannel(Channel[EmailConfig]):
 
     @cached_property
     def _people(self) -> str:
-        recipients = tuple(Address(addr_spec=address) for address in self._config.to)
-        return "".join(
-            HeaderRegistry()(name, who).fold(policy=SMTP) for name, who in (("From", self._sender), ("To", recipients))
-        )
+        people = {"From": self._sender, "To": tuple(Address(addr_spec=address) for address in self._config.to)}
+        return "".join(HeaderRegistry()(name, who).fold(policy=SMTP) for name, who in people.items())
 
     @cached_property
     def _relay(self) -> Relay:
