@@ -30,7 +30,6 @@ from many_layouts import (
     instance_detail,
     legacy,
     pushed_detail,
-    seeds,
     summary,
 )
 from oracle import Hints, month_to_date, naive_sum, spend_by_day, unsettled
@@ -82,15 +81,15 @@ def check(seed: int, most: int) -> tuple[Decimal, Decimal]:
     return right, naive_sum(files, PLAIN, product="sfm")
 
 
-@pytest.mark.parametrize("block", seeds(4, 7))
+@pytest.mark.parametrize("block", range(4))
 def test_random_months_in_any_order_equal_the_oracle(block: int) -> None:
-    for seed in range(block * 12, block * 12 + 12):
+    for seed in range(block * 20, block * 20 + 20):
         check(seed, most=16)
 
 
-@pytest.mark.parametrize("block", seeds(4, 7))
+@pytest.mark.parametrize("block", range(4))
 def test_what_is_removed_is_as_if_it_had_never_come(block: int) -> None:
-    for seed in range(block * 6, block * 6 + 6):
+    for seed in range(block * 10, block * 10 + 10):
         dice = dice_of(seed)
         files = dice.sample(every_file(a_month(dice, may_move=True, owners=OWNERS), dice), 10)
         ledger, kept = entered(files), dice.sample(files, 5)
@@ -141,7 +140,7 @@ def _push(layout: str, month: Month, day: date) -> NamedFile:
 
 
 @pytest.mark.parametrize("layout", ["detail", "instance detail", "focus"])
-@pytest.mark.parametrize("seed", seeds(4, 6))
+@pytest.mark.parametrize("seed", range(6))
 def test_thirty_pushes_of_a_month_to_date_say_what_the_last_one_says(layout: str, seed: int) -> None:
     dice = dice_of(seed)
     month = a_month(dice, days=12)
@@ -167,7 +166,7 @@ def _told(layout: str, month: Month, day: date) -> NamedFile:
 
 
 @pytest.mark.parametrize("layout", ["detail", "english", "summary", "daily pushes", "daily pushes without keys"])
-@pytest.mark.parametrize("seed", seeds(4, 6))
+@pytest.mark.parametrize("seed", range(6))
 def test_exports_and_daily_pushes_add_up_to_all_that_was_ever_told(layout: str, seed: int) -> None:
     dice = dice_of(seed)
     month = unchanging(a_month(dice, days=12, may_vanish=False))

@@ -230,7 +230,7 @@ def test_a_file_cut_off_before_a_refund_counts_no_more_than_the_whole_once_that_
 
 
 def _is_looked_at(length: int, size: int, phase: int) -> bool:
-    return length < 64 or length > size - 64 or length % 32 == phase
+    return length < 64 or length > size - 64 or length % 16 == phase
 
 
 def _when_patience_is_over(content: bytes, length: int) -> set[Fate]:
@@ -243,7 +243,7 @@ def _when_patience_is_over(content: bytes, length: int) -> set[Fate]:
 def test_what_the_folder_would_wait_for_is_refused_when_its_patience_is_over(label: str, bench: Bench, tmp_path: Path) -> None:
     form = FORMS[label]
     _, content = form.file
-    phase = Random(label).randrange(32)  # noqa: S311 -- the same bytes every time
+    phase = Random(label).randrange(16)  # noqa: S311 -- the same bytes every time
     for length, waits in cuts(form, tmp_path):
         if waits and _is_looked_at(length, len(content), phase):
             assert fate(form, length, bench) in _when_patience_is_over(content, length), length

@@ -13,17 +13,9 @@ from datetime import date, timedelta
 from decimal import Decimal, localcontext
 from random import Random
 
-import pytest
-from _pytest.mark.structures import ParameterSet
-
 from bill_builder import ACCOUNT, a_bill, a_line
 
 NamedFile = tuple[str, bytes]
-
-
-def seeds(everyday: int, many: int) -> list[ParameterSet]:
-    """Return the seeds of random months: a few everyday, all of them with `--long`."""
-    return [pytest.param(seed, marks=() if seed < everyday else pytest.mark.long) for seed in range(many)]
 
 
 @dataclass(frozen=True)
