@@ -58,9 +58,14 @@ DRAIN = timedelta(seconds=30)
 """How long a stop waits for work in progress. What is cut off then is repeated after the start, under the same id."""
 
 
+COLLECT_AFTER = (5_000, 10, 10)
+"""Thresholds of the garbage collector: each query leaves some garbage, and the memory in which it waits is not given back."""
+
+
 def keep_for_life() -> None:
-    """Let the collector of garbage leave alone all there is now: to look through it stops everything for 50 ms."""
+    """Let the collector of garbage leave alone all there is now, which takes it 50 ms, and look soon at what comes."""
     gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)
 
 
 class Every(BaseTrigger):  # type: ignore[misc]  # APScheduler has no types

@@ -15,7 +15,6 @@ shared machine it says more.
 from __future__ import annotations
 
 import argparse
-import gc
 import sqlite3
 import sys
 import tempfile
@@ -29,7 +28,6 @@ from zoneinfo import ZoneInfo
 
 sys.path.extend(str(Path(__file__).parents[1] / room) for room in (".", "builders", "fakes", "servers", "fuzz"))
 
-from spendwatch.cli import COLLECT_AFTER
 from spendwatch.domain.money import Currency
 from spendwatch.domain.period import BillingPeriod, PeriodKind
 from spendwatch.domain.policy import AccountPolicy, ChannelName, FinerBudget, Policies, Site, Threshold, WorkspacePolicy
@@ -39,6 +37,7 @@ from spendwatch.domain.statement import Version, WorkspaceId
 from spendwatch.jobs.assess import assess
 from spendwatch.jobs.conditions import Surroundings
 from spendwatch.jobs.insight import Insight
+from spendwatch.schedule import keep_for_life
 from spendwatch.store.alert_book import AlertBook
 from spendwatch.store.balance_book import BalanceBook
 from spendwatch.store.database import Database
@@ -146,8 +145,7 @@ class Bench:
         self._around = Surroundings(wanted, ZONE, {ChannelName("finance"): ("finops@example.com",)}, {})
         self._database, self._insight = database, Insight()
         self._ledger, self._health, self._balances = Ledger(database), HealthBook(database), BalanceBook(database)
-        gc.freeze()  # as the daemon does at its start
-        gc.set_threshold(*COLLECT_AFTER)
+        keep_for_life()
 
     def round_at(self, now: datetime) -> tuple[TimedBook, int, str]:
         """Return the book of one round, how many deliveries are new, and what it took."""

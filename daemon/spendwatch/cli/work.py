@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import sys
 import time
@@ -55,8 +54,6 @@ def run(place: Place, log_format: str) -> None:
         heartbeat = Heartbeat(os.environ, time.monotonic, settings.heartbeat)
         app = App(settings, store, progress=lambda *_: _progressed(heartbeat, app))
         app.is_complete = True
-        # What was loaded stays for good: the collector need not look at it again while ten thousand alerts are made.
-        gc.freeze()
         try:
             asyncio.run(_run(Daemon(app, heartbeat), app, settings))
         finally:
