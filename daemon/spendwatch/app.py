@@ -47,7 +47,7 @@ from spendwatch.jobs.insight import Insight
 from spendwatch.jobs.ledger_alarm import LedgerAlarm
 from spendwatch.jobs.mirror import EVERY, Mirror
 from spendwatch.jobs.pings import Pings
-from spendwatch.jobs.ports import AlertBook, Balances, BalanceSource, BillReader, BillSource, Channel, Health, Ledger, Outbox
+from spendwatch.jobs.ports import Channel
 from spendwatch.jobs.progress import ProgressNotes
 from spendwatch.jobs.read_balances import Asked, BalanceRounds, Polled
 from spendwatch.jobs.reports import Reports
@@ -137,7 +137,7 @@ class App:
         self.clock = not_before(clock, self._newest)
         """The time by which everything is judged and noted."""
         self.stopping = threading.Event()
-        self.on_news: Callable[[], None] = lambda: None
+        self.on_news: Callable[[], object] = lambda: None
         self.on_settled: Callable[[Settled], None] = lambda _: None
         self.on_answer: Callable[[SourceName], None] = lambda _: None
         """Called for each response that a source receives: a long download is alive."""
@@ -172,8 +172,6 @@ class App:
         self.vitals = Vitals(clock, monotonic, reloaded_at=clock())
         self._trouble_noted = ""
         self._furnish()
-        _ports(store.ledger, store.book, store.outbox, store.health, self.reader, *self.sources.values())
-        _balance_ports(store.balances, *(polled.source for _, polled in self._balances.values()))
 
     def _source_context(self, clock: Callable[[], datetime], sleep: Callable[[float], Awaitable[object]]) -> SourceContext:
         return SourceContext(
@@ -358,15 +356,12 @@ class App:
                 balances=self.store.balances,
                 insight=self._insight,
             )
-            new += Reports(*self._books, around, guarded).send(now)
+            store = self.store
+            new += Reports(store.ledger, store.book, store.health, store.balances, around, guarded).send(now)
         if new:
             log.info("notifications_committed", deliveries=new)
             self.on_news()
         return new
-
-    @property
-    def _books(self) -> tuple[Ledger, AlertBook, Health, Balances]:
-        return self.store.ledger, self.store.book, self.store.health, self.store.balances
 
     def beat(self, *, is_daemon: bool = True) -> None:
         """Note that everything was evaluated just now."""
@@ -446,8 +441,8 @@ class App:
 
         After a reload the channel is another one: what is on its way comes to its end, and nothing more is taken up.
         """
-        channel, config = self.channels[name], self.settings.channels.get(name)
-        if config is None:  # amid a reload that takes it away
+        channel, config = self.channels.get(name), self.settings.channels.get(name)
+        if channel is None or config is None:  # amid a reload that takes it away
             return 0
         attempts = await deliver(
             name,
@@ -565,16 +560,6 @@ def _metadata_client() -> Outgoing:
     return Outgoing.to_metadata_service()
 
 
-def _ports(
-    _ledger: Ledger, _book: AlertBook, _outbox: Outbox, _health: Health, _reader: BillReader, *_sources: BillSource
-) -> None:
-    """Do nothing: to be called is proof that the adapters have the ports' shapes."""
-
-
-def _balance_ports(_balances: Balances, *_sources: BalanceSource) -> None:
-    """The same for balances."""
-
-
 def _log_taken(taken: IngestResult) -> None:
     file = taken.file
     if taken.refused:
@@ -611,8 +596,3 @@ def _log_settled(settled: Settled) -> None:
         log.error("delivery_died", why=settled.why, **said)
     else:
         log.warning("delivery_postponed", why=settled.why, **said)
-
-
-def lock_state(store: Store) -> None:
-    """Make sure that no other daemon works on this state, or raise `LedgerUnavailableError`."""
-    store.database.lock_for_life()

@@ -7,6 +7,7 @@ import gc
 import signal
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -15,8 +16,6 @@ from apscheduler.triggers.base import BaseTrigger
 from spendwatch.app import App
 from spendwatch.domain.count import counted
 from spendwatch.domain.errors import LedgerUnavailableError
-from spendwatch.domain.policy import ChannelName
-from spendwatch.domain.statement import SourceName
 from spendwatch.heartbeat import Heartbeat
 from spendwatch.jobs.deliver import TERM, Settled
 from spendwatch.jobs.pings import EVERY as PING_EVERY
@@ -107,7 +106,7 @@ class Daemon:
             (signal.SIGUSR1, self._look_now),
         ):
             loop.add_signal_handler(number, answer)
-        self._app.on_news = self._tell(loop)
+        self._app.on_news = partial(loop.call_soon_threadsafe, self._deliver_now)
         app = self._app
         app.on_answer = lambda source: self._heartbeat.progress(f"collect:{source}")
         app.on_settled = self._settled
@@ -141,11 +140,11 @@ class Daemon:
             self._add(scheduler, "ping", self._ping, PING_EVERY)
         self._add(scheduler, "alarm", self._app.tell_ledger_trouble, ALARM_EVERY)
         for source, config in self._app.settings.sources.items():
-            self._add(scheduler, f"collect:{source}", self._collecting(source), config.poll, step=config.longest_step)
+            self._add(scheduler, f"collect:{source}", partial(self._app.gather, source), config.poll, step=config.longest_step)
         if polls := self._app.balance_rounds.polls:
             self._add(scheduler, "balances", self._ask_balances, min(BALANCES_EVERY, *polls))
         for channel in self._app.channels:
-            self._add(scheduler, f"deliver:{channel}", self._delivering(channel), DELIVER_EVERY, step=TERM)
+            self._add(scheduler, f"deliver:{channel}", partial(self._app.deliver, channel), DELIVER_EVERY, step=TERM)
         scheduler.start()
         if self._scheduler:
             self._scheduler.shutdown(wait=False)
@@ -170,12 +169,6 @@ class Daemon:
 
         # An interval job first runs one interval after its start: look at once, then by the trigger.
         scheduler.add_job(job, Every(every), id=name, next_run_time=system_clock())
-
-    def _tell(self, loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
-        def tell() -> None:
-            loop.call_soon_threadsafe(self._deliver_now)
-
-        return tell
 
     async def _once_at_a_time(self, name: str, work: Callable[[], Awaitable[object]]) -> None:
         if name in self._busy or self._stop.is_set():
@@ -216,20 +209,6 @@ class Daemon:
         asked = await self._app.ask_balances()
         if any(one.is_news for one in asked):
             await asyncio.to_thread(self._app.assess)
-
-    def _collecting(self, source: SourceName) -> Callable[[], Awaitable[object]]:
-        async def work() -> None:
-            if source in self._app.sources:
-                await self._app.gather(source)
-
-        return work
-
-    def _delivering(self, channel: ChannelName) -> Callable[[], Awaitable[object]]:
-        async def work() -> None:
-            if channel in self._app.channels:
-                await self._app.deliver(channel)
-
-        return work
 
     def _settled(self, settled: Settled) -> None:
         self._heartbeat.progress(f"deliver:{settled.delivery.channel}")

@@ -17,7 +17,7 @@ with without_rich():
 import click
 
 from spendwatch import __version__
-from spendwatch.app import App, lock_state
+from spendwatch.app import App
 from spendwatch.cli import Place
 from spendwatch.cli.options import json_option, refuse
 from spendwatch.cli.outcome import exit_code, say_outside
@@ -47,7 +47,7 @@ def run(place: Place, log_format: str) -> None:
     configure(log_format)
     settings = _examined(place)
     with opened_store(settings) as store:
-        lock_state(store)
+        store.database.lock_for_life()
         log.info(
             "daemon_starting", version=__version__, state=store.database.place, database=store.database.version, pid=os.getpid()
         )
@@ -116,7 +116,7 @@ def once(place: Place, log_format: str, *, dry_run: bool, as_json: bool) -> int:
 
         return rehearse(settings, as_json=as_json)
     with opened_store(settings) as store:
-        lock_state(store)
+        store.database.lock_for_life()
         return _round(settings, store)
 
 
