@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 sys.path.extend(str(Path(__file__).parents[1] / room) for room in (".", "builders", "fakes", "servers", "programs", "fuzz"))
@@ -31,9 +32,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from benchmarks.measuring import children, memory
 from bill_builder import a_line
-from home import RESEARCH, Home, JumpingHome, Running, today
+from home import RESEARCH, ZONE, Home, JumpingHome, Running, today
 from servers_http import HttpSink
 from servers_web import free_port
+from spendwatch.domain.period import BillingPeriod, closes_at
 
 _POLL = 2.0
 _MB = 1_000_000
@@ -45,6 +47,9 @@ _POLLS = timedelta(minutes=10)
 """Between two polls of it."""
 _START = timedelta(minutes=1)
 """So long the start may take."""
+
+_REMIND, _FINAL_ON, _WHOLE = timedelta(days=1), 4, 30
+"""After so long a threshold is reported again, until that day of the next month; in so many days two months reach all three."""
 
 GROWTH_PER_HOUR = 5.0
 """By so many MB memory may grow in an hour of 50 times the usual load, in the second half."""
@@ -223,7 +228,7 @@ def through_days(place: Path, hook: HttpSink, days: int) -> bool:
     home.furnish()
     _poll_every(home, f"{_POLLS.total_seconds():g}s")
     home.watch(budget="580.00", more="remind: 1d")
-    now, polls, reminders = began, 0, Counter[str]()
+    now, polls = began, 0
     with _started(home) as running:
         first = home.pass_to(now + _START)["collect:inbox"]
         while now < began + timedelta(days=days):
@@ -234,15 +239,27 @@ def through_days(place: Path, hook: HttpSink, days: int) -> bool:
         home.let_go()
         log = running.log()
     due, bills = (now - began) // _POLLS, log.count("bill_recorded")
-    for call in home.calls():
-        print(call["timestamp"], call["data"]["reason"], call["data"].get("threshold"))
-        reminders[call["data"]["reason"]] += 1
-    print(f"{days} days from {began:%Y-%m-%d}, {bills} of {len(samples)} bills, {polls} of {due} polls, {dict(reminders)}")
+    told = [(call["data"]["month"], datetime.fromisoformat(call["timestamp"]), call["data"]["reason"]) for call in home.calls()]
+    reasons = dict(Counter(reason for _, _, reason in told))
+    print(f"{days} days from {began:%Y-%m-%d}, {bills} of {len(samples)} bills, {polls} of {due} polls, messages {reasons}")
     judgement.curves(samples, GROWTH_PER_DAY, " day")
     judgement.figure("polls missed", due - polls, 0)
     judgement.figure("bills missed", len(samples) - bills, 0)
+    judgement.figure("thresholds not reported", 2 * 3 - reasons.get("fired", 0) if days >= _WHOLE else 0, 0)
+    judgement.figure("reminders missed or too early", _amiss(told, now), 0)
     judgement.figure("failed rounds", log.count("job_failed"), 0)
     return judgement.is_good
+
+
+def _amiss(told: Sequence[tuple[str, datetime, str]], end: datetime) -> int:
+    """Return how often a month was silent for longer than a day and two looks until it was final, and what came too early."""
+    amiss = 0
+    for month in {month for month, _, _ in told}:
+        final = closes_at(BillingPeriod.parse(month), ZONE, final_on=_FINAL_ON)
+        moments = sorted((at, reason) for of, at, reason in told if of == month)
+        for (before, _), (at, reason) in pairwise([*moments, (min(end, final), "")]):
+            amiss += at - before > _REMIND + 2 * _POLLS or (reason == "repeated" and at - before < _REMIND)
+    return amiss
 
 
 def _lines_of(now: datetime) -> Iterator[dict[str, str]]:
@@ -255,6 +272,7 @@ def _lines_of(now: datetime) -> Iterator[dict[str, str]]:
 
 @contextmanager
 def _started(home: Home) -> Iterator[Running]:
+    home.environment["MALLOC_ARENA_MAX"] = "2"  # as the service and the image have it
     running = home.start(anew=True)
     running.notify.close()  # nobody would read it: each message would wait a second for its turn
     try:
