@@ -831,3 +831,36 @@ def test_a_ledger_whose_very_first_start_was_killed_is_opened_by_the_next(tmp_pa
     database = open_database(str(place))
     assert Ledger(database).revision() == 0
     database.close()
+
+
+def test_the_log_begins_anew_although_at_any_time_somebody_reads(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    log, stopped = path.with_name("ledger.db-wal"), Event()
+
+    def read_without_a_gap() -> None:
+        views = [sqlite3.connect(path, isolation_level=None) for _ in range(2)]
+        while not stopped.is_set():
+            for view, other in (views, reversed(views)):
+                view.execute("BEGIN")
+                view.execute("SELECT * FROM revision").fetchall()
+                if other.in_transaction:
+                    other.execute("COMMIT")
+                stopped.wait(0.05)
+        for view in views:
+            view.close()
+
+    database, sizes = open_database(str(path)), []
+    with ThreadPoolExecutor(1) as threads:
+        reading = threads.submit(read_without_a_gap)
+        try:
+            for _ in range(60):
+                with database.writing() as connection:
+                    connection.exec_driver_sql("CREATE TABLE IF NOT EXISTS bulk (content)")
+                    connection.exec_driver_sql("INSERT INTO bulk VALUES (randomblob(1000000))")
+                sizes.append(log.stat().st_size)
+        finally:
+            stopped.set()
+            reading.result()
+            database.close()
+    assert max(sizes) < 20_000_000
+    assert min(sizes[20:]) < 2_000_000, "it did begin anew"

@@ -36,6 +36,9 @@ _PATIENCE = 30.0
 _PREPARED = 32
 """So many statements each connection keeps prepared: lists of another length are other statements, 128 of them megabytes."""
 _SOON, _TRIES = 0.1, 5
+_LONG_LOG = 16 * 1024**2
+"""By so many bytes the write-ahead log may grow until it is waited for readers, so that it can begin anew."""
+_READERS_END = "PRAGMA busy_timeout = 5000"
 _BEGINNING = b"SQLite format 3\0"
 _LONGEST = 50
 """So many characters of a backup's name stand in that of the file that becomes it."""
@@ -64,6 +67,8 @@ class SqliteStorage:
         self._patience = patience
         with file_trouble(self.place):
             self._prepare(any_disk=any_disk)
+        self._log = path.with_name(f"{path.name}-wal")
+        self._too_long = _LONG_LOG
         self._turn = Turn(path.with_name(f"{path.name}.write-lock"), patience, self.place)
         self._pause = threading.Event()
         self._life = FileLock(path.with_name(f"{path.name}.lock"))
@@ -102,9 +107,31 @@ class SqliteStorage:
             try:
                 with self._writer.begin() as connection:
                     yield connection
+                if self._log_size() > self._too_long:
+                    self._begin_log_anew()
             except exc.DBAPIError:
                 self._writer.dispose()  # after a failed write or sync nothing about the connection is certain
                 raise
+
+    def _begin_log_anew(self) -> None:
+        """Write the log back into the file and empty it, which waits until each reader of now has ended.
+
+        SQLite by itself begins it anew in a moment in which nobody reads: where readers overlap there is none.
+        """
+        try:
+            with closing(self._writer.raw_connection()) as connection, closing(connection.cursor()) as cursor:
+                cursor.execute(_READERS_END)
+                cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                cursor.execute(f"PRAGMA busy_timeout = {self._patience * 1000:.0f}")
+        except sqlite3.Error:  # what is to be kept is committed; the next one to write says what is wrong
+            self._writer.dispose()
+        self._too_long = _LONG_LOG + self._log_size()
+
+    def _log_size(self) -> int:
+        try:
+            return self._log.stat().st_size
+        except OSError:
+            return 0
 
     def lock_for_life(self) -> None:
         """Be the only daemon on this file, by a lock on a file beside it."""
