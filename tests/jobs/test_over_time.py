@@ -22,8 +22,8 @@ from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.settings import load
 from spendwatch.state import opened_store
 
-_ROUNDS, _FIRST = 60, 20
-"""So many rounds are made; the first of them load, open and remember what all later ones use."""
+_ROUNDS, _FIRST, _SPAN = 60, 20, 10
+"""So many rounds are made; the first of them load, open and remember what all later ones use. What comes once is no growth."""
 _GROWTH = 0.1
 """So many more there may be after each round."""
 
@@ -61,8 +61,8 @@ async def growth(home: TimedHome, app: App, leak: Callable[[], object]) -> dict[
         leak()
         seen.append(held())
     assert told == _ROUNDS // 6, "a threshold, and a reminder each hour"
-    later = range(_FIRST, _ROUNDS)
-    return {what: statistics.linear_regression(later, [seen[one][what] for one in later]).slope for what in seen[0]}
+    spans = [(seen[last - _SPAN], seen[last]) for last in range(_FIRST + _SPAN, _ROUNDS)]
+    return {what: statistics.median(after[what] - before[what] for before, after in spans) / _SPAN for what in seen[0]}
 
 
 def growth_of(home: TimedHome, reader: ReadingProcess, leak: Callable[[], object] = lambda: None) -> dict[str, float]:
