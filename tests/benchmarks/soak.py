@@ -49,7 +49,7 @@ _START = timedelta(minutes=1)
 """So long the start may take."""
 
 _REMIND, _FINAL_ON, _WHOLE = timedelta(days=1), 4, 30
-"""After so long a threshold is reported again, until that day of the next month; in so many days two months reach all three."""
+"""After so long a threshold is reported again, until that day of the next month; in so many days the first month reaches three, the second two."""
 
 GROWTH_PER_HOUR = 5.0
 """By so many MB memory may grow in an hour of 50 times the usual load, in the second half."""
@@ -245,7 +245,7 @@ def through_days(place: Path, hook: HttpSink, days: int) -> bool:
     judgement.curves(samples, GROWTH_PER_DAY, " day")
     judgement.figure("polls missed", due - polls, 0)
     judgement.figure("bills missed", len(samples) - bills, 0)
-    judgement.figure("thresholds not reported", 2 * 3 - reasons.get("fired", 0) if days >= _WHOLE else 0, 0)
+    judgement.figure("thresholds not reported", 5 - reasons.get("fired", 0) if days >= _WHOLE else 0, 0)
     judgement.figure("reminders missed or too early", _amiss(told, now), 0)
     judgement.figure("failed rounds", log.count("job_failed"), 0)
     return judgement.is_good
