@@ -49,7 +49,7 @@ _START = timedelta(minutes=1)
 """So long the start may take."""
 
 _REMIND, _FINAL_ON, _WHOLE = timedelta(days=1), 4, 30
-"""After so long a threshold is reported again, until that day of the next month; in so many days the first month reaches three, the second two."""
+"""After so long a threshold is reported again, until that day of the next month; in so many days two months reach five."""
 
 GROWTH_PER_HOUR = 5.0
 """By so many MB memory may grow in an hour of 50 times the usual load, in the second half."""
