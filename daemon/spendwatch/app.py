@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
@@ -31,9 +34,10 @@ from spendwatch.domain.errors import (
     LedgerUnavailableError,
     SourceUnavailableError,
     TemporaryDeliveryError,
+    printable,
 )
 from spendwatch.domain.notification import HoldReason
-from spendwatch.domain.period import PeriodClose, closes_at, open_periods
+from spendwatch.domain.period import BillingPeriod, PeriodClose, closes_at, open_periods
 from spendwatch.domain.policy import AccountPolicy, ChannelName
 from spendwatch.domain.policy_changes import policy_changes
 from spendwatch.domain.routing import FIRST_GATHERING, FOLLOW_UP, GATHERING
@@ -52,6 +56,7 @@ from spendwatch.jobs.progress import ProgressNotes
 from spendwatch.jobs.read_balances import Asked, BalanceRounds, Polled
 from spendwatch.jobs.reports import Reports
 from spendwatch.jobs.vitals import Vitals
+from spendwatch.letters.language import Language
 from spendwatch.letters.own_words import template_mistakes
 from spendwatch.logs import hide
 from spendwatch.settings import Settings, reload
@@ -81,6 +86,9 @@ _BYTES_KEPT = timedelta(days=30)
 """How long the bytes of delivered messages are kept: whoever says that nothing came may want to see them."""
 
 _COMPLAINTS_SHOWN = 3
+
+_PAGE_WITHIN = 60.0
+"""So many seconds the page of a month may take."""
 
 _CONFIGURED_POLL = timedelta(hours=1)
 """How often it is noted that what is configured of a balance is still the same."""
@@ -356,12 +364,36 @@ class App:
                 balances=self.store.balances,
                 insight=self._insight,
             )
-            store = self.store
-            new += Reports(store.ledger, store.book, store.health, store.balances, around, guarded).send(now)
+            reports = Reports(store.ledger, store.book, store.health, store.balances, around, guarded, self._month_page)
+            new += reports.send(now)
         if new:
             log.info("notifications_committed", deliveries=new)
             self.on_news()
         return new
+
+    def _month_page(self, month: BillingPeriod, channel: ChannelName) -> str:
+        """Return the page of a month that goes with a mail; empty where it cannot be made, which holds up no report.
+
+        Another process makes it: what that loads would stay in this one for good.
+        """
+        config = self.settings.channels[channel]
+        if config.type != "email":
+            return ""
+        language = "zh_CN.UTF-8" if config.language is Language.ZH else "C.UTF-8"
+        report = "-P", "-m", "spendwatch", "--config", str(self.settings.place), "report", "--month", month.label, "--html", "-"
+        try:
+            made = subprocess.run(  # noqa: S603 -- our own program
+                (sys.executable, *report),
+                env={**os.environ, "LC_ALL": language, "PYTHONUTF8": "1"},
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                check=True,
+                timeout=_PAGE_WITHIN,
+            )
+        except (OSError, subprocess.SubprocessError) as error:
+            log.warning("report_page_failed", channel=channel, month=month.label, why=printable(str(error)))
+            return ""
+        return made.stdout.decode()
 
     def beat(self, *, is_daemon: bool = True) -> None:
         """Note that everything was evaluated just now."""

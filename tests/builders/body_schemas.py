@@ -99,7 +99,7 @@ class NoWords(Wording):
 def notifications(seed: int) -> Iterator[Notification]:
     """Yield some of every type, in which now this and now that is missing; the same for the same seed."""
     maker = _Maker(Random(seed))  # noqa: S311 -- nothing is secret about it
-    for rule, reason, maker.filling in product((*Rule, *[Rule.REPORT] * _FEW), Reason, (0.1, 0.5, 0.9)):
+    for rule, reason, maker.filling in product((*Rule, *[Rule.REPORT] * 3 * _FEW), Reason, (0.1, 0.5, 0.9)):
         one = maker.made(Notification)
         report = maker.made(Report) if rule is Rule.REPORT else None
         state = AlertState.RESOLVED if reason is Reason.RESOLVED else AlertState.FIRING

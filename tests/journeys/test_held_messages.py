@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
@@ -12,9 +15,12 @@ import pytest
 
 from benchmarks.mornings import mornings
 from bill_builder import a_line
-from home import Home, TimedHome
+from home import ZONE, Home, TimedHome
 from servers_http import HttpSink
 from servers_smtp import SmtpSink
+from spendwatch.app import App
+from spendwatch.settings import load
+from spendwatch.state import opened_store
 
 _CHANNEL = "to: [finops@example.com]"
 
@@ -193,6 +199,22 @@ def test_the_exports_of_a_morning_are_at_most_two_mails_and_nothing_is_missed(tm
     assert [one.missed for one in found] == [0, 0, 0]
 
 
+def test_a_page_that_cannot_be_made_holds_up_no_report(timed: TimedHome) -> None:
+    keep_quiet(timed, 'digest: {monthly: "5 09:00"}')
+    timed.watch(budget="100.00")
+    timed.at("2026-09-20T22:00:00")
+    spend(timed, "42.50", "llm-demo0a1b2c3d4e", line="1")
+    settings = replace(load(timed.folder), place=timed.folder / "gone")
+    with opened_store(settings) as store:
+        app = App(settings, store, clock=lambda: datetime(2026, 10, 5, 9, 1, tzinfo=ZONE))
+        try:
+            asyncio.run(app.once())
+        finally:
+            app.close()
+    (monthly,) = mails(timed)
+    assert [one.get_filename() for one in monthly.iter_attachments()] == ["spendwatch-2026-09.csv"]
+
+
 def test_reports_come_once_at_their_time_the_monthly_one_with_final_figures_and_a_table(timed: TimedHome) -> None:
     keep_quiet(timed, 'digest: {daily: "09:00", weekly: "mon 10:00", monthly: "0 9 5 * *"}')
     timed.watch(budget="100.00", more="thresholds: [200.00]")
@@ -218,7 +240,11 @@ def test_reports_come_once_at_their_time_the_monthly_one_with_final_figures_and_
     assert "not final" not in text(monthly)
     assert ["October 2026" in text(daily), "September 2026" in text(daily), "CNY 7.00" in text(daily)] == [True] * 3
     assert "not final" not in text(daily)
-    (table,) = monthly.iter_attachments()
+    table, page = monthly.iter_attachments()
+    assert page.get_filename() == "spendwatch-2026-09.html"
+    shown = str(page.get_content())
+    assert all(word in shown for word in ("September 2026", "42.50", "<svg"))
+    assert not any(word in shown for word in ("<script", "http:", "https:"))
     assert table.get_filename() == "spendwatch-2026-09.csv"
     rows = str(table.get_content()).splitlines()
     assert rows[0] == "account,account_name,workspace,workspace_name,model,currency,spend,lines"

@@ -99,10 +99,9 @@ class EmailChannel(Channel[EmailConfig]):
         parts = [_part(kind, text, is_dense=is_dense) for kind, text in texts.items()]
         boundary = f"=_{notification.id}"
         body = _together("alternative", boundary, parts)
-        if report and report.csv:
-            name = f"spendwatch-{notification.facts.period}.csv"
-            table = _part("csv", report.csv, is_dense=True, more=f'Content-Disposition: attachment; filename="{name}"\r\n')
-            body = _together("mixed", boundary, [_together("alternative", f"{boundary}-1", parts), table])
+        files = {"csv": report.csv, "html": report.html} if report else {}
+        if attached := [_file(kind, text, notification.facts.period) for kind, text in files.items() if text]:
+            body = _together("mixed", boundary, [_together("alternative", f"{boundary}-1", parts), *attached])
         return (head + body).encode("ascii", "backslashreplace")
 
     async def send(self, delivery: Delivery) -> str:
@@ -149,6 +148,11 @@ def _part(kind: str, text: str, *, is_dense: bool, more: str = "") -> str:
     lines = base64.encodebytes(content).replace(b"\n", b"\r\n") if is_dense else binascii.b2a_qp(content)
     encoding = f"Content-Transfer-Encoding: {'base64' if is_dense else 'quoted-printable'}"
     return f'Content-Type: text/{kind}; charset="utf-8"\r\n{encoding}\r\n{more}\r\n{lines.decode()}'
+
+
+def _file(kind: str, text: str, period: str) -> str:
+    disposition = f'Content-Disposition: attachment; filename="spendwatch-{period}.{kind}"\r\n'
+    return _part(kind, text, is_dense=True, more=disposition)
 
 
 def _together(kind: str, boundary: str, parts: Sequence[str]) -> str:

@@ -60,9 +60,9 @@ from spendwatch.state import Store, opened_store, system_clock
 @json_option
 @click.option(
     "--html",
-    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    type=click.Path(dir_okay=False, writable=True, allow_dash=True, path_type=Path),
     metavar="FILE",
-    help="Write the month with its charts to a page that shows on its own.",
+    help="Write the month with its charts to a page that shows on its own; - for standard output.",
 )
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV with a header line.")
 @click.pass_obj
@@ -121,6 +121,9 @@ def _write_page(settings: Settings, file: Path, month: BillingPeriod | None) -> 
     is_chinese = os.environ.get("LC_ALL", os.environ.get("LANG", "")).startswith("zh")
     with opened_store(settings, read_only=True) as store:
         page = month_page(settings, store, system_clock(), month, Language.ZH if is_chinese else Language.EN)
+    if str(file) == "-":
+        click.echo(page, nl=False)
+        return Exit.DONE
     file.write_text(page, encoding="utf-8")
     click.echo(f"{file}: {len(page.encode()) / 1000:,.0f} kB")
     return Exit.DONE

@@ -97,3 +97,5 @@ class Report:
     accounts: tuple[ReportAccount, ...]
     csv: str = ""
     """The month by workspace and model, for spreadsheets; empty where it is not attached."""
+    html: str = ""
+    """The month with its charts, as a page that shows on its own; empty where it is not attached."""

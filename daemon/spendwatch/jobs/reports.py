@@ -42,6 +42,8 @@ class Reports:
     around: Surroundings
     guard: Callable[[str], str]
     """Makes a text safe for spreadsheets."""
+    page: Callable[[BillingPeriod, ChannelName], str] = lambda *_: ""
+    """Makes the page of a month that is attached for such a channel; empty where it takes none."""
 
     def send(self, now: datetime) -> int:
         """Commit every report that is due and not on record; return how many deliveries are new. Each is sent once.
@@ -54,7 +56,10 @@ class Reports:
             return 0
         with self.ledger.snapshot():  # a bill that is recorded meanwhile is in none of the figures, or in all
             reports = {(schedule.cadence, at): self._report(schedule, at, now) for _, _, schedule, at in due}
-        said = [_said(name, channel, reports[schedule.cadence, at], at, now) for name, channel, schedule, at in due]
+        said = [
+            _said(name, channel, self._with_page(reports[schedule.cadence, at], channel), at, now)
+            for name, channel, schedule, at in due
+        ]
         return self.book.commit(Verdict((), tuple(said)), self.around.targets, now=now)
 
     def _due(self, now: datetime) -> Iterator[tuple[NotificationId, ChannelName, Schedule, datetime]]:
@@ -90,6 +95,11 @@ class Reports:
             more=len(seen.matters[_MOST:]),
             data_until=min(until, default=None),
         )
+
+    def _with_page(self, facts: Facts, channel: ChannelName) -> Facts:
+        if facts.report is None or facts.report.cadence is not Cadence.MONTHLY:
+            return facts
+        return replace(facts, report=replace(facts.report, html=self.page(BillingPeriod.parse(facts.period), channel)))
 
     def _told(self, line: MatterLine) -> Notification | None:
         """Return what was last said of the gravest of these alerts that has a message of its own, as grave as it is now."""
