@@ -237,6 +237,8 @@ def test_every_page_of_two_hundred_workspaces_is_small_and_all_of_them_are_on_so
         place = html.unescape(following[1]) if following else None
     assert seen == [one["workspace"] for one in crowd.home.json("status")["accounts"][0]["workspaces"]]
     assert len(seen) == len({*seen}) >= 200
+    behind = re.findall(r'data-workspace="([^"]+)"', crowd.get("/?offset=100000", accept=HTML).text)
+    assert behind == seen[len(seen) // 50 * 50 :], "behind the last page there is the last page"
     for path in ("/alerts", "/alerts?all=true", "/bills", "/deliveries", "/settings", PAGES["workspace"]):
         page = crowd.get(path, accept=HTML)
         assert (page.status_code, len(page.content) < LARGEST) == (200, True), (path, len(page.content))

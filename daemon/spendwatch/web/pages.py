@@ -98,12 +98,14 @@ class Pages:
         place = known.index(overview.period)
         with reader.store.ledger.snapshot():
             views = list(account_views(overview, reader, formats))
+        rows = max(most // (len(views) or 1), 10)
+        longest = max((len(one.workspaces) for one in overview.accounts), default=0)
         return {
             "overview": overview,
             "running": running,
             "views": views,
-            "first": query["offset"],
-            "rows": max(most // (len(views) or 1), 10),
+            "first": min(query["offset"], max(longest - 1, 0) // rows * rows),
+            "rows": rows,
             "matters": [(line, self._matter_text(line, formats)) for line in overview.matters[:most]],
             "before": known[place - 1] if place else None,
             "after": known[place + 1] if place + 1 < len(known) else None,
