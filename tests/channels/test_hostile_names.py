@@ -39,7 +39,7 @@ from spendwatch.addresses import LOOPBACK
 from spendwatch.bills.cells import guarded
 from spendwatch.channels.channel import Channel
 from spendwatch.channels.chat_settings import ChatSettings
-from spendwatch.channels.config import ChannelConfig
+from spendwatch.channels.config import CHANNELS
 from spendwatch.channels.opening import open_channel
 from spendwatch.cli.screen import clean as cleaned_for_a_screen
 from spendwatch.connection import Auth
@@ -179,9 +179,7 @@ def message(number: int, names: Sequence[str]) -> Notification:
     return replace(base, facts=facts)
 
 
-KINDS: Mapping[str, type[BaseModel]] = {
-    get_args(kind.model_fields["type"].annotation)[0]: kind for kind in get_args(get_args(ChannelConfig)[0])
-}
+KINDS: Mapping[str, type[BaseModel]] = {get_args(kind.model_fields["type"].annotation)[0]: kind for kind in CHANNELS.models}
 PORT = 9  # discard: nobody listens
 CANARY = "canary7f3a9"
 
