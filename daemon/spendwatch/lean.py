@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import sys
 from collections.abc import Callable, Iterator
@@ -41,6 +42,18 @@ def on_demand(name: str, *functions: str) -> Iterator[None]:
         yield
     finally:
         later.leave()
+
+
+@contextmanager
+def without_collecting() -> Iterator[None]:
+    """Let the collector of garbage wait: what makes very many objects that stay would be looked through again and again."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 class _Later(ModuleType):

@@ -41,11 +41,13 @@ from spendwatch.jobs.novelty_conditions import Learning, learning, novelty_condi
 from spendwatch.jobs.ports import AlertBook, Balances, Health, Ledger
 from spendwatch.jobs.spikes import spike_conditions, watched_for_spikes
 from spendwatch.jobs.standings import stand
+from spendwatch.lean import without_collecting
 
 _FEW = 500
 """For so many budgets the run rate is computed before notifications, so that each message can show a forecast."""
 
 
+@without_collecting()
 def assess(
     ledger: Ledger,
     book: AlertBook,
