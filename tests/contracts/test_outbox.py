@@ -372,6 +372,15 @@ def test_an_alert_whose_every_copy_died_is_undelivered_until_one_arrives(databas
     assert (book.undelivered(), book.notified([fired.id])) == ((nowhere,), {fired.id: 1})
 
 
+def test_a_probe_lets_no_word_overtake_one_that_failed(database: Database, outbox: Outbox) -> None:
+    put(database, "first")
+    (first,) = outbox.claim(FINANCE, NOON, 1)
+    outbox.retry(first.id, at=NOON, why="500")
+    outbox.write_down()
+    put(database, "second", hours=1)
+    assert labels(outbox.claim(FINANCE, NOON + 2 * HOUR, 1, is_probe=True)) == ["first"]
+
+
 def test_everything_of_some_channels_is_requeued_or_cancelled_and_what_arrived_is_left_alone(
     database: Database, outbox: Outbox
 ) -> None:

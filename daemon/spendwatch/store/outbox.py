@@ -412,11 +412,15 @@ def _cancelled(now: datetime) -> tuple[Update, Update]:
 
 
 def _in_order(*, is_probe: bool) -> Select[tuple[DeliveryId]]:
-    """Return the query for what is due, the gravest first; what is about one scope keeps its order, up to the gravest of it."""
-    of_thread = func.max(delivery.c.severity).over(partition_by=(delivery.c.thread, delivery.c.target)).label("gravest")
-    own = (delivery.c.id, delivery.c.attempts, delivery.c.created_at)
-    found = select(*own, of_thread).where(*_DUE).subquery()
-    failed_last = (found.c.attempts,) if is_probe else ()
+    """Return the query for what is due, the gravest first; what is about one scope keeps its order, up to the gravest of it.
+
+    A probe is of a scope of which nothing failed, if there is one: what failed once must not be overtaken by the word after it.
+    """
+    of = (delivery.c.thread, delivery.c.target)
+    gravest, tried = (func.max(column).over(partition_by=of) for column in (delivery.c.severity, delivery.c.attempts))
+    own = (delivery.c.id, delivery.c.created_at)
+    found = select(*own, gravest.label("gravest"), tried.label("tried")).where(*_DUE).subquery()
+    failed_last = (found.c.tried,) if is_probe else ()
     return select(found.c.id).order_by(*failed_last, found.c.gravest.desc(), found.c.created_at, found.c.id)
 
 
