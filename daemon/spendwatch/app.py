@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
@@ -34,7 +31,6 @@ from spendwatch.domain.errors import (
     LedgerUnavailableError,
     SourceUnavailableError,
     TemporaryDeliveryError,
-    printable,
 )
 from spendwatch.domain.notification import HoldReason
 from spendwatch.domain.period import BillingPeriod, PeriodClose, closes_at, open_periods
@@ -56,7 +52,6 @@ from spendwatch.jobs.progress import ProgressNotes
 from spendwatch.jobs.read_balances import Asked, BalanceRounds, Polled
 from spendwatch.jobs.reports import Reports
 from spendwatch.jobs.vitals import Vitals
-from spendwatch.letters.language import Language
 from spendwatch.letters.own_words import template_mistakes
 from spendwatch.logs import hide
 from spendwatch.settings import Settings, reload
@@ -70,6 +65,7 @@ from spendwatch.sources.folder.settings import FolderConfig
 from spendwatch.sources.opening import Source, SourceContext, open_balance
 from spendwatch.state import Store, not_before, system_clock
 from spendwatch.store import ledger
+from spendwatch.views.month_page import month_page_apart
 
 if TYPE_CHECKING:
     from spendwatch.outgoing import Outgoing
@@ -86,9 +82,6 @@ _BYTES_KEPT = timedelta(days=30)
 """How long the bytes of delivered messages are kept: whoever says that nothing came may want to see them."""
 
 _COMPLAINTS_SHOWN = 3
-
-_PAGE_WITHIN = 60.0
-"""So many seconds the page of a month may take."""
 
 _CONFIGURED_POLL = timedelta(hours=1)
 """How often it is noted that what is configured of a balance is still the same."""
@@ -364,36 +357,22 @@ class App:
                 balances=self.store.balances,
                 insight=self._insight,
             )
-            reports = Reports(store.ledger, store.book, store.health, store.balances, around, guarded, self._month_page)
+            reports = Reports(store.ledger, store.book, store.health, store.balances, around, guarded, self._month_pages())
             new += reports.send(now)
         if new:
             log.info("notifications_committed", deliveries=new)
             self.on_news()
         return new
 
-    def _month_page(self, month: BillingPeriod, channel: ChannelName) -> str:
-        """Return the page of a month that goes with a mail; empty where it cannot be made, which holds up no report.
+    def _month_pages(self) -> Callable[[BillingPeriod, ChannelName], str]:
+        """Return what makes the pages that go with mails: one for all mails in a language."""
+        made, channels = cache(partial(month_page_apart, self.settings)), self.settings.channels
 
-        Another process makes it: what that loads would stay in this one for good.
-        """
-        config = self.settings.channels[channel]
-        if config.type != "email":
-            return ""
-        language = "zh_CN.UTF-8" if config.language is Language.ZH else "C.UTF-8"
-        report = "-P", "-m", "spendwatch", "--config", str(self.settings.place), "report", "--month", month.label, "--html", "-"
-        try:
-            made = subprocess.run(  # noqa: S603 -- our own program
-                (sys.executable, *report),
-                env={**os.environ, "LC_ALL": language, "PYTHONUTF8": "1"},
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                check=True,
-                timeout=_PAGE_WITHIN,
-            )
-        except (OSError, subprocess.SubprocessError) as error:
-            log.warning("report_page_failed", channel=channel, month=month.label, why=printable(str(error)))
-            return ""
-        return made.stdout.decode()
+        def page(month: BillingPeriod, channel: ChannelName) -> str:
+            config = channels.get(channel)
+            return made(month, config.language) if config and config.type == "email" else ""
+
+        return page
 
     def beat(self, *, is_daemon: bool = True) -> None:
         """Note that everything was evaluated just now."""

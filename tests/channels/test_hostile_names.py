@@ -328,7 +328,7 @@ def test_hostile_names_change_no_message(kind: str, tmp_path: Path) -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_hundred_thousand_hostile_names_change_no_message(kind: str, tmp_path: Path) -> None:
-    through(kind, list(hostile(LONG, seed=20261130)), tmp_path)
+    assert through(kind, list(hostile(LONG, seed=20261130)), tmp_path) == -(-LONG // SLOTS)
 
 
 ENGLISH_ALLOWED = re.compile(

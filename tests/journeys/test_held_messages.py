@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
 from email import message_from_bytes, policy
@@ -12,6 +13,7 @@ from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from benchmarks.mornings import mornings
 from bill_builder import a_line
@@ -19,10 +21,11 @@ from home import ZONE, Home, TimedHome
 from servers_http import HttpSink
 from servers_smtp import SmtpSink
 from spendwatch.app import App
-from spendwatch.settings import load
+from spendwatch.settings import Settings, load
 from spendwatch.state import opened_store
 
 _CHANNEL = "to: [finops@example.com]"
+MONTH_OVER = datetime(2026, 10, 5, 9, 1, tzinfo=ZONE)
 
 
 @pytest.fixture
@@ -199,20 +202,35 @@ def test_the_exports_of_a_morning_are_at_most_two_mails_and_nothing_is_missed(tm
     assert [one.missed for one in found] == [0, 0, 0]
 
 
-def test_a_page_that_cannot_be_made_holds_up_no_report(timed: TimedHome) -> None:
+def monthly_report(timed: TimedHome, change: Callable[[Settings], Settings]) -> EmailMessage:
+    """Return the report that a program sends whose settings are no longer those in the files."""
     keep_quiet(timed, 'digest: {monthly: "5 09:00"}')
     timed.watch(budget="100.00")
     timed.at("2026-09-20T22:00:00")
     spend(timed, "42.50", "llm-demo0a1b2c3d4e", line="1")
-    settings = replace(load(timed.folder), place=timed.folder / "gone")
-    with opened_store(settings) as store:
-        app = App(settings, store, clock=lambda: datetime(2026, 10, 5, 9, 1, tzinfo=ZONE))
-        try:
-            asyncio.run(app.once())
-        finally:
-            app.close()
+    settings = change(load(timed.folder))
+    with opened_store(settings) as store, closing(App(settings, store, clock=lambda: MONTH_OVER)) as app:
+        asyncio.run(app.once())
     (monthly,) = mails(timed)
+    return monthly
+
+
+def test_a_page_that_cannot_be_made_holds_up_no_report_and_why_is_logged(timed: TimedHome) -> None:
+    with capture_logs() as logged:
+        monthly = monthly_report(timed, lambda settings: replace(settings, place=timed.folder / "gone"))
     assert [one.get_filename() for one in monthly.iter_attachments()] == ["spendwatch-2026-09.csv"]
+    (failed,) = (one for one in logged if one["event"] == "report_page_failed")
+    assert "gone" in failed["why"]
+
+
+def test_the_page_is_of_the_ledger_in_use_though_the_file_names_another_by_now(timed: TimedHome) -> None:
+    def name_another(settings: Settings) -> Settings:
+        main = timed.folder / "spendwatch.yaml"
+        main.write_text(f"state: elsewhere/other.db\n{main.read_text()}")
+        return settings
+
+    _, page = monthly_report(timed, name_another).iter_attachments()
+    assert "42.50" in str(page.get_content())
 
 
 def test_reports_come_once_at_their_time_the_monthly_one_with_final_figures_and_a_table(timed: TimedHome) -> None:

@@ -324,8 +324,9 @@ class Outbox(Book):
         self._queues.pop(channel, None)
         with self._database.reading() as connection:
             pairs = [pair for query in _later_words(channel) for pair in connection.execute(query)]
-            digests = {pair.digest for pair in pairs if pair.digest}
-            told = connection.scalars(select(notification.c.body).where(notification.c.id.in_(digests)))
+            digests = sorted({pair.digest for pair in pairs if pair.digest})
+            bodies = (select(notification.c.body).where(notification.c.id.in_(some)) for some in batches(digests))
+            told = [one for query in bodies for one in connection.scalars(query)]
             named = {one.id: frozenset(member.alert for member in one.facts.members) for one in told}
         dropped: dict[DeliveryId, Superseded] = {}
         for pair in sorted(pairs, key=attrgetter("said_at")):
