@@ -230,7 +230,9 @@ def test_the_page_is_of_the_ledger_in_use_though_the_file_names_another_by_now(t
         return settings
 
     _, page = monthly_report(timed, name_another).iter_attachments()
-    assert "42.50" in str(page.get_content())
+    shown = str(page.get_content())
+    assert "42.50" in shown
+    assert "daemon" not in shown, "none runs"
 
 
 def test_reports_come_once_at_their_time_the_monthly_one_with_final_figures_and_a_table(timed: TimedHome) -> None:
