@@ -112,9 +112,12 @@ class CronDays:
 
     def __call__(self, day: date) -> bool:
         """Return whether it is due on that day."""
-        midnight = datetime.combine(day, time(), UTC)
-        due: datetime | None = _trigger(self.text).get_next_fire_time(None, midnight)
-        return due is not None and due.date() == day
+        return self.next(day) == day
+
+    def next(self, day: date) -> date | None:
+        """Return the first day from that one on."""
+        due: datetime | None = _trigger(self.text).get_next_fire_time(None, datetime.combine(day, time(), UTC))
+        return due.date() if due else None
 
 
 @lru_cache(maxsize=64)
@@ -134,7 +137,8 @@ def _by_cron(cadence: Cadence, fields: Sequence[str]) -> Schedule:
         msg = "crons differ in what a day of the month and a day of the week mean together: write * for one of them"
     else:
         days, first = CronDays(" ".join(fields)), date(_LEAP_YEAR, 1, 1)
-        if found := [one.day for count in range(366) if days(one := first + timedelta(days=count))]:
+        if days.next(first):  # one that never comes is looked for until the year 9999
+            found = [one.day for count in range(366) if days(one := first + timedelta(days=count))]
             return Schedule(cadence, time(int(hour), int(minute)), min(found) if weekday == "*" else 1, days)
         msg = f"never comes: {printable(days.text)}"
     raise ValueError(msg)
