@@ -36,7 +36,7 @@ from spendwatch.store.database import Database
 from spendwatch.store.health_book import HealthBook
 from spendwatch.store.ledger import Ledger
 from spendwatch.store.outbox import Outbox
-from store_builders import ACME, CNY, Day, Resolved, row, statement
+from store_builders import ACME, CNY, Day, resolution, row, statement
 
 ZONE = ZoneInfo("Asia/Shanghai")
 FINANCE, OPS, BOSS = ChannelName("finance"), ChannelName("ops"), ChannelName("boss")
@@ -125,7 +125,7 @@ class Rounds:
         version = Version(datetime.strptime(told, "%Y%m%d%H%M%S").replace(tzinfo=ZONE) if told else end)
         said = statement(f"bill {self._numbers} of {self.now}", [resolved], version, data_until=end)
         name, source = f"{day}.csv", SourceName("inbox")
-        self.ledger.record(said, Resolved([resolved]), name=name, source=source, held=held, now=self.now, closing=closing)
+        self.ledger.record(said, resolution([resolved]), name=name, source=source, held=held, now=self.now, closing=closing)
 
     def bills(self, days: Sequence[tuple[date, str]]) -> None:
         """Put one bill of several days of a month on record, an amount of one workspace for each."""
@@ -137,7 +137,7 @@ class Rounds:
         end = datetime(last.year, last.month, last.day, tzinfo=ZONE) + timedelta(days=1)
         said = statement(f"bill {self._numbers} of {self.now}", contents, Version(end), data_until=end)
         name = f"{month.label}.csv"
-        self.ledger.record(said, Resolved(contents), name=name, source=SourceName("inbox"), held=held, now=self.now)
+        self.ledger.record(said, resolution(contents), name=name, source=SourceName("inbox"), held=held, now=self.now)
 
     def read(self, available: str | int, *, cash: str | int | None = None, at: datetime | None = None, **terms: Money) -> None:
         """Put a reading of the provider's on record."""

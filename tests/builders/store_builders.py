@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from spendwatch.domain.alert import Alert, AlertKey, AlertState, Rule, alert_id
-from spendwatch.domain.merging import Held, NewContent
+from spendwatch.domain.merging import Held, NewContent, Resolution, ResolvedDay
 from spendwatch.domain.money import Currency, Money
 from spendwatch.domain.notification import Facts, Notification, Reason, notification_id
 from spendwatch.domain.period import BillingPeriod
@@ -96,6 +96,10 @@ class Day:
     def lines(self) -> int:
         return sum(one.lines for one in self.spent)
 
+    @property
+    def resolved(self) -> ResolvedDay:
+        return ResolvedDay(self.key, self.lines, self.new, self.changed, self.gone, self.is_linked, self.rows)
+
     def packed(self) -> bytes:
         return f"lines of {self.digest}".encode()
 
@@ -103,16 +107,10 @@ class Day:
         yield from self.spent
 
 
-@dataclass(frozen=True)
-class Resolved:
-    """What became of days, and the contents of all that have lines."""
-
-    days: Sequence[Day] = ()
-    lost: Sequence[Money] = ()
-    lost_lines: int = 0
-
-    def contents(self) -> Iterator[NewContent]:
-        yield from (NewContent(day.digest, day.lines, day.packed(), b"") for day in self.days if day.lines)
+def resolution(days: Sequence[Day] = ()) -> Resolution:
+    """Return what became of days, and the contents of all that have lines."""
+    contents = [NewContent(day.digest, day.lines, day.packed(), b"") for day in days if day.lines]
+    return Resolution([day.resolved for day in days], contents=lambda: contents)
 
 
 MORNING = Version(datetime(2026, 9, 15, 9, 41, tzinfo=CHINA))
@@ -152,7 +150,7 @@ def record(
 ) -> None:
     """Enter a file of that name that says this of those days."""
     known = ledger.held(day.key.month for day in days) if held is None else held
-    ledger.record(statement(name, days, **changes), Resolved(days), name=f"{name}.csv", source=INBOX, held=known, now=NOON)
+    ledger.record(statement(name, days, **changes), resolution(days), name=f"{name}.csv", source=INBOX, held=known, now=NOON)
 
 
 def matter(

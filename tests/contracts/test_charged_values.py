@@ -13,7 +13,7 @@ from spendwatch.domain.statement import ChargeKind, SpendRow
 from spendwatch.store.audit import REMOVED, AuditEntry
 from spendwatch.store.database import Database
 from spendwatch.store.ledger import Ledger
-from store_builders import ACME, NOON, Day, Resolved, digest, key, record, row, statement
+from store_builders import ACME, NOON, Day, digest, key, record, resolution, row, statement
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def remove(ledger: Ledger, name: str, *days: Day) -> None:
     """Remove the bill of that name; its days are so without it."""
     held = ledger.held([day.key.month for day in days])
     entry = AuditEntry(NOON, "li", REMOVED, name, "", digest(name))
-    ledger.remove(statement(name, days).identity, Resolved(days), entry, held=held, series={days[0].key.month})
+    ledger.remove(statement(name, days).identity, resolution(days), entry, held=held, series={days[0].key.month})
 
 
 def test_values_of_lines_that_cost_something_are_known_with_their_first_and_last_day(ledger: Ledger) -> None:

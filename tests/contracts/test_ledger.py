@@ -28,7 +28,7 @@ from spendwatch.store.database import Database
 from spendwatch.store.ledger import Ledger
 from spendwatch.store.opening import open_database
 from spendwatch.store.rebuilding import mismatches, series_on_record
-from store_builders import ACME, CHINA, CNY, INBOX, MORNING, NOON, SEPTEMBER, Day, Resolved, digest, key, row, statement
+from store_builders import ACME, CHINA, CNY, INBOX, MORNING, NOON, SEPTEMBER, Day, digest, key, resolution, row, statement
 from store_builders import record as enter
 
 OTHER = AccountId("2000000000000002")
@@ -341,7 +341,7 @@ def test_a_statement_that_came_once_more_is_the_latest(ledger: Ledger) -> None:
     older, newer = MORNING, Version(NOON)
     for hours, name, version in ((0, "first", older), (1, "second", older), (2, "third", older), (3, "first", newer)):
         told = statement(name, version=version)
-        ledger.record(told, Resolved(), name=name, source=INBOX, held=ledger.held([]), now=NOON + timedelta(hours=hours))
+        ledger.record(told, resolution(), name=name, source=INBOX, held=ledger.held([]), now=NOON + timedelta(hours=hours))
     assert [one.name for one in ledger.statements()] == ["first", "third", "second"]
     again = ledger.statements()[0]
     assert (again.first_received_at, again.received_at) == (NOON, NOON + timedelta(hours=3))
@@ -361,11 +361,11 @@ def test_the_same_bytes_that_mean_something_else_are_another_statement(ledger: L
     pushed = replace(bytes_alike, kind=Kind.SNAPSHOT, version=replace(MORNING, is_complete=True))
     for told in (bytes_alike, pushed, replace(bytes_alike, parts=(2,)), replace(bytes_alike, accounts=(OTHER,))):
         assert not ledger.has_statement(told)
-        ledger.record(told, Resolved(), name="alike.csv", source=INBOX, held=ledger.held([]), now=NOON)
+        ledger.record(told, resolution(), name="alike.csv", source=INBOX, held=ledger.held([]), now=NOON)
         assert ledger.has_statement(told)
     later = replace(bytes_alike, version=Version(NOON))
     assert not ledger.has_statement(later)
-    ledger.record(later, Resolved(), name="later.csv", source=INBOX, held=ledger.held([]), now=NOON)
+    ledger.record(later, resolution(), name="later.csv", source=INBOX, held=ledger.held([]), now=NOON)
     assert ledger.has_statement(bytes_alike)
     found = ledger.statements()
     assert [(one.kind, one.name) for one in found].count((Kind.UPSERT, "later.csv")) == 1

@@ -240,7 +240,7 @@ def test_what_takes_the_place_of_older_lines_of_other_owners_is_needed() -> None
 # -- whether it is news --
 
 OPEN, OVER = PeriodClose(first_open=SEPTEMBER), PeriodClose(first_open=SEPTEMBER.next())
-CHANGED = Day(key(1))
+CHANGED = Day(key(1)).resolved
 
 
 def test_what_changes_an_open_month_shows_that_bills_come() -> None:

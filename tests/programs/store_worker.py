@@ -12,7 +12,7 @@ from spendwatch.store.alert_book import AlertBook
 from spendwatch.store.database import Database
 from spendwatch.store.ledger import Ledger
 from spendwatch.store.opening import open_database
-from store_builders import FINANCE, INBOX, NOON, Day, Resolved, alert, key, matter, notification, row, statement
+from store_builders import FINANCE, INBOX, NOON, Day, alert, key, matter, notification, resolution, row, statement
 
 
 def say(text: object) -> None:
@@ -25,7 +25,7 @@ def enter(database: Database, first: int) -> None:
     for number in count(first):
         days = [Day(key(day), tuple(row("0.1", model=str(n)) for n in range(50)), salt=str(number)) for day in (1, 2, 3)]
         held = ledger.held(day.key.month for day in days)
-        ledger.record(statement(number, days), Resolved(days), name=f"{number}.csv", source=INBOX, held=held, now=NOON)
+        ledger.record(statement(number, days), resolution(days), name=f"{number}.csv", source=INBOX, held=held, now=NOON)
         say(number)
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from threading import Barrier
-from typing import Any, Self
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.domain.discrepancy import Disagreement, Discrepancy
 from spendwatch.domain.errors import LedgerChangedError
 from spendwatch.domain.health import ReadingProgress, Rejection
-from spendwatch.domain.merging import Held, Plan
+from spendwatch.domain.merging import Held, Plan, Reading, Resolution
 from spendwatch.domain.money import Currency, Money, exact_sum
 from spendwatch.domain.period import BillingPeriod, PeriodClose
 from spendwatch.domain.series_selection import DayTotal
@@ -35,7 +36,6 @@ from spendwatch.domain.statement import (
     SeriesKey,
     SourceName,
     SpendRow,
-    Statement,
     Version,
 )
 from spendwatch.jobs.collect import IngestContext, enter
@@ -44,7 +44,7 @@ from spendwatch.store.database import Database
 from spendwatch.store.health_book import HealthBook
 from spendwatch.store.ledger import Ledger
 from spendwatch.store.opening import open_database
-from store_builders import ACME, CHINA, CNY, INBOX, MORNING, NOON, SEPTEMBER, Day, Resolved, digest, key, row, statement
+from store_builders import ACME, CHINA, CNY, INBOX, MORNING, NOON, SEPTEMBER, Day, digest, key, resolution, row, statement
 
 OTHER = AccountId("2000000000000002")
 USD = Currency("USD")
@@ -76,7 +76,7 @@ def record(
     gone = tuple(cover(OLD, OLD, day=day.key.day, series=day.key.month) for day in days if not day.spent)
     told = statement(name, [day for day in days if day.spent], **{"coverage": gone, **more})
     known = ledger.held(told.months) if held is None else held
-    ledger.record(told, Resolved(days), name=f"{name}.csv", source=INBOX, held=known, now=at, closing=closing)
+    ledger.record(told, resolution(days), name=f"{name}.csv", source=INBOX, held=known, now=at, closing=closing)
 
 
 def spent(ledger: Ledger, period: BillingPeriod = SEPTEMBER, products: Sequence[str] | None = None) -> Decimal:
@@ -264,7 +264,7 @@ def test_a_statement_is_removed_with_all_it_says_and_who_did_it_is_noted(ledger:
     (second,) = (one for one in ledger.statements() if one.name == "second.csv")
     assert ledger.series_of(second.identity) == {MONTH}
     deed = AuditEntry(NOON, "li", REMOVED, "second.csv", "", second.digest)
-    ledger.remove(second.identity, Resolved([empty(2)]), deed, held=held, series={MONTH})
+    ledger.remove(second.identity, resolution([empty(2)]), deed, held=held, series={MONTH})
     assert spent(ledger) == 3
     assert covered(ledger, MONTH) == set()
     assert ledger.removed() == {second.digest}
@@ -272,7 +272,7 @@ def test_a_statement_is_removed_with_all_it_says_and_who_did_it_is_noted(ledger:
     assert ledger.content(shared.digest)
     assert ledger.content(Day(key(2), (row("8"),)).digest) is None
     with pytest.raises(LedgerChangedError):
-        ledger.remove(second.identity, Resolved(), deed, held=held, series={MONTH})
+        ledger.remove(second.identity, resolution(), deed, held=held, series={MONTH})
 
 
 def test_lines_that_can_never_count_again_are_dropped_once_their_month_is_over(ledger: Ledger) -> None:
@@ -495,29 +495,8 @@ def test_a_share_is_kept_in_thousandths_and_never_rounded_up(health: HealthBook)
 
 
 @dataclass
-class OneDay:
-    """A bill of one day, as its reader hands it over: it is merged with whatever the ledger holds of the series."""
-
-    statement: Statement
-    day: Day
-    merges: list[int]
-
-    def resolve(self, plan: Plan, content: Callable[[Digest], bytes], ids: Callable[[Digest], bytes]) -> Resolved:
-        self.merges.append(len(plan.days))
-        assert all(map(content, plan.contents))
-        assert all(ids(digest) is not None for digest in plan.contents)
-        return Resolved([self.day] if self.day.key in {one.key for one in plan.days} else [])
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Nothing is held."""
-
-
-@dataclass
 class DayReader:
-    """Reads bills of one day, each the way it was made."""
+    """Reads bills of one day, each the way it was made: it is merged with whatever the ledger holds of the series."""
 
     bills: Mapping[str, Day]
     merges: list[int] = field(default_factory=list)
@@ -525,12 +504,20 @@ class DayReader:
     def digest(self, file: BillFile) -> Digest:
         return Digest(digest(file.name))
 
-    def read(self, file: BillFile, hints: ReadingHints) -> OneDay:
+    @contextmanager
+    def read(self, file: BillFile, hints: ReadingHints) -> Iterator[Reading]:
         assert hints == ReadingHints()
         day = self.bills[file.name]
         told = statement(file.name, [day], coverage=(cover(OLD, OLD, day=day.key.day),))
-        content = DayContent(day.key, Digest(day.digest), day.lines, Identity.GROUP, MORNING)
-        return OneDay(replace(told, days=(content,)), day, self.merges)
+        content_of_day = DayContent(day.key, Digest(day.digest), day.lines, Identity.GROUP, MORNING)
+
+        def resolve(plan: Plan, content: Callable[[Digest], bytes], ids: Callable[[Digest], bytes]) -> Resolution:
+            self.merges.append(len(plan.days))
+            assert all(map(content, plan.contents))
+            assert all(ids(digest) is not None for digest in plan.contents)
+            return resolution([day] if day.key in {one.key for one in plan.days} else [])
+
+        yield Reading(replace(told, days=(content_of_day,)), resolve)
 
 
 def test_those_who_lose_a_race_begin_anew_until_everything_is_on_record(place: str) -> None:
@@ -576,17 +563,16 @@ def test_who_loses_time_and_again_gives_up_and_leaves_nothing_behind(ledger: Led
     class RacedReader(DayReader):
         """Somebody else always records first."""
 
-        def read(self, file: BillFile, hints: ReadingHints) -> OneDay:
-            reading = super().read(file, hints)
-            resolve = reading.resolve
+        @contextmanager
+        def read(self, file: BillFile, hints: ReadingHints) -> Iterator[Reading]:
+            with super().read(file, hints) as reading:
 
-            def raced(plan: Plan, content: Callable[[Digest], bytes], ids: Callable[[Digest], bytes]) -> Resolved:
-                number = next(rivals)
-                record(ledger, f"rival {number}", Day(key(2 + number)))
-                return resolve(plan, content, ids)
+                def raced(plan: Plan, content: Callable[[Digest], bytes], ids: Callable[[Digest], bytes]) -> Resolution:
+                    number = next(rivals)
+                    record(ledger, f"rival {number}", Day(key(2 + number)))
+                    return reading.resolve(plan, content, ids)
 
-            reading.resolve = raced  # type: ignore[method-assign] # only of this one
-            return reading
+                yield Reading(reading.statement, raced)
 
     raced = RacedReader(reader.bills)
     desk = IngestContext(raced, ledger, ReadingHints(), PeriodClose, lambda: NOON)

@@ -16,11 +16,12 @@ from spendwatch.app import closing_of
 from spendwatch.cli.backtest import Message, messages_of
 from spendwatch.cli.dry_run import wording_in
 from spendwatch.cli.exits import Exit
-from spendwatch.cli.replaying import Balances, Days
+from spendwatch.cli.replaying import Balances
 from spendwatch.cli.screen import clean, console, print_json, when
 from spendwatch.cli.timeline import Timeline
 from spendwatch.domain.balance_reading import BalanceReading, Origin, RecordedReading
 from spendwatch.domain.count import counted
+from spendwatch.domain.merging import Resolution, ResolvedDay
 from spendwatch.domain.money import Money
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import AccountPolicy
@@ -42,7 +43,6 @@ from spendwatch.domain.statement import (
 from spendwatch.exact_json import json_value
 from spendwatch.settings import Settings
 from spendwatch.settings.cases import CasePart, ExpectedPart, KnownBalance, SpendPart, account_of, in_zone, load_cases
-from spendwatch.store.copying import RecordedDay
 
 _LAYOUT = "consumedetailbillv2"
 """Cases are bills of the console."""
@@ -140,7 +140,7 @@ class _Bills:
             for key, row in self._lines(part, at):
                 self._rows[key] = (*self._rows.get(key, ()), row)
                 keys.append(key)
-        days = [RecordedDay(key, spent=self._rows[key]) for key in dict.fromkeys(keys)]
+        days = [ResolvedDay.of(key, self._rows[key]) for key in dict.fromkeys(keys)]
         name = f"{self._count}.csv"
         statement = Statement(
             digest=_digest(name),
@@ -158,7 +158,7 @@ class _Bills:
         )
         closing = closing_of(self._settings, ledger, at)
         held = ledger.held(statement.months)
-        ledger.record(statement, Days(days), name=name, source=source, held=held, now=at, closing=closing)
+        ledger.record(statement, Resolution(days), name=name, source=source, held=held, now=at, closing=closing)
         fresh = {key.account for key in keys if not closing.is_over(key.period)}
         if fresh:
             self._timeline.store.health.bill_came(source, at=at, accounts=fresh)

@@ -21,16 +21,15 @@ from spendwatch.domain.merging import (
     DayPlan,
     Held,
     HeldStatement,
-    NewContent,
     Pieces,
     Plan,
+    Resolution,
     ResolvedDay,
     fresh_accounts,
     outcome,
     plan_change,
     resolve,
 )
-from spendwatch.domain.money import Money
 from spendwatch.domain.period import FIRST_RELEASE, BillingPeriod, PeriodClose
 from spendwatch.domain.policy import AccountPolicy, Policies
 from spendwatch.domain.review import Verdict
@@ -40,7 +39,7 @@ from spendwatch.jobs.balances import manual_reading
 from spendwatch.settings import Settings
 from spendwatch.state import Store
 from spendwatch.store.audit import NO_DIGEST
-from spendwatch.store.copying import RecordedDay, days_on_record
+from spendwatch.store.copying import days_on_record
 from spendwatch.store.ledger import Ledger
 from spendwatch.store.statement import EnteredStatement
 
@@ -78,8 +77,8 @@ class Past:
     """In the order in which they came."""
     final: Mapping[DayKey, Pieces]
     """What decides about each day now."""
-    days: Mapping[DayKey, RecordedDay]
-    """Days as they are now: those that have not changed since the replay begins, and those whose lines were given up."""
+    days: Mapping[DayKey, ResolvedDay]
+    """Resolution as they are now: those that have not changed since the replay begins, and those whose lines were given up."""
     rejections: Sequence[Rejection]
     readings: Mapping[AccountId, Sequence[RecordedReading]]
     """The first one first."""
@@ -198,19 +197,6 @@ def _moved(one: RecordedReading, now: datetime) -> RecordedReading:
     return replace(one, reading=replace(reading, as_of=as_of, read_at=now))
 
 
-@dataclass(frozen=True, slots=True)
-class Days:
-    """Days to be recorded. Their contents stay where they are."""
-
-    days: Sequence[ResolvedDay] = ()
-    lost: Sequence[Money] = ()
-    lost_lines: int = 0
-
-    def contents(self) -> Iterator[NewContent]:
-        """Yield nothing."""
-        yield from ()
-
-
 class _Event(NamedTuple):
     at: datetime
     do: Callable[[], object]
@@ -227,7 +213,7 @@ class Replay:
         self.past = past
         self.timeline = stack.enter_context(Timeline.opened(policy, past.start))
         self.unknown: set[DayKey] = set()
-        """Days that are as they were before, or missing: nobody has the lines that counted any more."""
+        """Resolution that are as they were before, or missing: nobody has the lines that counted any more."""
         self.unknown_until: datetime | None = None
         """When the last of such days was known again."""
         self._store, self._settings, self._policy, self._stack = store, settings, policy, stack
@@ -310,15 +296,15 @@ class Replay:
         with self._resolved(plan_change(Held(), Held(tuple(told))), self.past.start, is_base=True) as days:
             for number, one in enumerate(arrivals, start=1):
                 held = self.timeline.store.ledger.held(one.statement.months)
-                self._record(one, days if number == len(arrivals) else Days(), held, None)
+                self._record(one, days if number == len(arrivals) else Resolution(), held, None)
 
-    def _record(self, one: _Arrival, days: Days, held: Held, closing: PeriodClose | None) -> None:
+    def _record(self, one: _Arrival, days: Resolution, held: Held, closing: PeriodClose | None) -> None:
         self.timeline.store.ledger.record(
             one.statement, days, name=one.name, source=one.source, held=held, now=one.at, closing=closing
         )
 
     @contextmanager
-    def _resolved(self, plan: Plan, at: datetime, *, is_base: bool = False) -> Iterator[Days]:
+    def _resolved(self, plan: Plan, at: datetime, *, is_base: bool = False) -> Iterator[Resolution]:
         """Give the days of a plan: as the lines say, or as they are on record where the same decides about them now."""
         recorded = {one.key: day for one in plan.days if (day := self._recorded(one))}
         rest = [one for one in plan.days if not (is_base and one.key in recorded)]
@@ -336,14 +322,14 @@ class Replay:
             else:
                 self.unknown.add(one.key)
         if not days:
-            yield Days(taken)
+            yield Resolution(taken)
             return
         others = [one for one in plan.others if not self._missing({piece.content for piece in (*one.before, *one.after)})]
         needed = Plan(tuple(days), tuple(others), (), plan.linked)
         with self._reader.resolved(needed, self._lines, self._ids) as resolution:
-            yield Days([*resolution.days, *taken])
+            yield Resolution([*resolution.days, *taken])
 
-    def _recorded(self, one: DayPlan) -> RecordedDay | None:
+    def _recorded(self, one: DayPlan) -> ResolvedDay | None:
         is_same = outcome(one.after) == outcome(self.past.final.get(one.key, ()))
         return self.past.days.get(one.key) if is_same else None
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from spendwatch.domain.money import Money
 from spendwatch.domain.period import PeriodClose
@@ -266,54 +266,29 @@ def _enters(plan: DayPlan) -> bool:
     return not {piece.content for piece in plan.after} <= {piece.content for piece in plan.before}
 
 
-class ResolvedDay(Protocol):
+@dataclass(frozen=True, slots=True)
+class ResolvedDay:
     """One day after a change, ready to be recorded."""
 
-    @property
-    def key(self) -> DayKey:
-        """Which day."""
+    key: DayKey
+    lines: int
+    """How many lines the day has now; none: it is to be removed."""
+    new: int
+    """How many lines did not count before."""
+    changed: int
+    """How many lines counted otherwise before."""
+    gone: int
+    """How many lines counted before that complete statements lack, or that have moved to another day."""
+    is_linked: bool
+    """Whether lines of it stand on another day of the month, too."""
+    rows: Callable[[], Iterable[SpendRow]]
+    """Returns the day's roll-up."""
 
-    @property
-    def lines(self) -> int:
-        """How many lines the day has now; none: it is to be removed."""
-
-    @property
-    def new(self) -> int:
-        """How many lines did not count before."""
-
-    @property
-    def changed(self) -> int:
-        """How many lines counted otherwise before."""
-
-    @property
-    def gone(self) -> int:
-        """How many lines counted before that complete statements lack, or that have moved to another day."""
-
-    @property
-    def is_linked(self) -> bool:
-        """Whether lines of it stand on another day of the month, too."""
-
-    def rows(self) -> Iterator[SpendRow]:
-        """Yield the day's roll-up."""
-
-
-class Resolution(Protocol):
-    """The days that a change touches, and the contents that the ledger does not hold yet."""
-
-    @property
-    def days(self) -> Sequence[ResolvedDay]:
-        """The days to be written."""
-
-    @property
-    def lost(self) -> Sequence[Money]:
-        """What the change takes away, by currency: lines that count no more, beyond what is new on the same days."""
-
-    @property
-    def lost_lines(self) -> int:
-        """How many lines it takes away."""
-
-    def contents(self) -> Iterator[NewContent]:
-        """Yield the fresh contents, one after the other."""
+    @classmethod
+    def of(cls, key: DayKey, spent: Sequence[SpendRow], *, is_linked: bool = False) -> ResolvedDay:
+        """Return a day with this roll-up, all of whose lines are new."""
+        lines = sum(row.lines for row in spent)
+        return cls(key, lines, lines, 0, 0, is_linked, lambda: spent)
 
 
 class NewContent(NamedTuple):
@@ -326,15 +301,28 @@ class NewContent(NamedTuple):
     """By which the reader finds a line on another day without unpacking; empty where lines have no ids."""
 
 
-class Reading(Protocol):
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """The days that a change touches, and the contents that the ledger does not hold yet."""
+
+    days: Sequence[ResolvedDay] = ()
+    """The days to be written."""
+    lost: Sequence[Money] = ()
+    """What the change takes away, by currency: lines that count no more, beyond what is new on the same days."""
+    lost_lines: int = 0
+    """How many lines it takes away."""
+    contents: Callable[[], Iterable[NewContent]] = tuple
+    """Returns the fresh contents, one after the other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
     """A bill file that has been understood and is held by the reader."""
 
-    @property
-    def statement(self) -> Statement:
-        """What the file says."""
-
-    def resolve(self, plan: Plan, content: Callable[[Digest], bytes], ids: Callable[[Digest], bytes]) -> Resolution:
-        """Resolve the days as planned. `content` gives what the ledger holds, one after the other; `ids` the ids of it."""
+    statement: Statement
+    """What the file says."""
+    resolve: Callable[[Plan, Callable[[Digest], bytes], Callable[[Digest], bytes]], Resolution]
+    """Resolves the days as planned; called with what gives the contents that the ledger holds, and what gives their ids."""
 
 
 def fresh_accounts(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import Connection, Select, Table, delete, insert, select
 
+from spendwatch.domain.merging import ResolvedDay
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import ChargeKind, DayKey, SpendRow
 from spendwatch.store.columns import batches
@@ -37,32 +37,7 @@ def copy_sums(original: Database, copy: Database, month: BillingPeriod | None) -
             _copy(source, target, table, query)
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedDay:
-    """A day as it is on record, to be put into another ledger."""
-
-    key: DayKey
-    is_linked: bool = False
-    spent: tuple[SpendRow, ...] = ()
-    changed: int = 0
-    gone: int = 0
-
-    @property
-    def lines(self) -> int:
-        """How many lines it has."""
-        return sum(row.lines for row in self.spent)
-
-    @property
-    def new(self) -> int:
-        """All of them."""
-        return self.lines
-
-    def rows(self) -> Iterator[SpendRow]:
-        """Yield its roll-up."""
-        yield from self.spent
-
-
-def days_on_record(database: Database, keys: Collection[DayKey]) -> dict[DayKey, RecordedDay]:
+def days_on_record(database: Database, keys: Collection[DayKey]) -> dict[DayKey, ResolvedDay]:
     """Return these days as they are now; one without lines is one, too."""
     columns = [spend.c[name] for name in SpendRow._fields]
     found: dict[DayKey, list[SpendRow]] = {key: [] for key in keys}
@@ -76,7 +51,7 @@ def days_on_record(database: Database, keys: Collection[DayKey]) -> dict[DayKey,
                     found[key].append(row._replace(charge=ChargeKind(row.charge)))
             for on in connection.scalars(select(day.c.day).where(is_month(day, month), day.c.is_linked)):
                 linked.add(DayKey(month.account, month.period, month.series, on))
-    return {key: RecordedDay(key, key in linked, tuple(rows)) for key, rows in found.items()}
+    return {key: ResolvedDay.of(key, rows, is_linked=key in linked) for key, rows in found.items()}
 
 
 def _copy(source: Connection, target: Connection, table: Table, query: Select[*tuple[Any, ...]]) -> None:

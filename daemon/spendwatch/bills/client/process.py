@@ -14,10 +14,10 @@ from typing import Self
 from spendwatch.bills.checksum_scan import digest_of, identity
 from spendwatch.bills.client.child import InvalidAnswerError
 from spendwatch.bills.client.dialogue import Dialogue, Progress, usable
-from spendwatch.bills.client.reading import SLOWEST, ProcessReading, ProcessResolution, Resolver, UsedQuantity, used_from
+from spendwatch.bills.client.reading import SLOWEST, Resolver, UsedQuantity, used_from
 from spendwatch.bills.messages import BillRead, Done, ExportRequest, ForgetRequest, ReadRequest
 from spendwatch.domain.errors import ReaderFailedError, UnreadableBillError
-from spendwatch.domain.merging import Plan
+from spendwatch.domain.merging import Plan, Reading, Resolution
 from spendwatch.domain.statement import BillFile, DayKey, Digest, ReadingHints, Statement
 
 MEMORY = 4 * 1024**3
@@ -76,7 +76,7 @@ class ReadingProcess:
         return digest_of(file.path)
 
     @contextmanager
-    def read(self, file: BillFile, hints: ReadingHints) -> Iterator[ProcessReading]:
+    def read(self, file: BillFile, hints: ReadingHints) -> Iterator[Reading]:
         """Understand the file and hold it until the end; `UnreadableBillError` with every refusal, or `ReaderFailedError`.
 
         Meanwhile other threads wait for their turn: who writes what one file says must not have to wait for another one to be
@@ -92,14 +92,12 @@ class ReadingProcess:
                         self._dialogue.dismiss()
                         raise InvalidAnswerError
                 lines = {day.digest: day.lines for day in statement.days}
-                yield ProcessReading(self._dialogue, folder, seconds, self._dialogue.child, lines, statement=statement)
+                yield Reading(statement, Resolver(self._dialogue, folder, seconds, self._dialogue.child, lines).resolve)
             finally:
                 self._forget(file.size)
 
     @contextmanager
-    def resolved(
-        self, plan: Plan, content: Callable[[Digest], bytes], ids: Callable[[Digest], bytes]
-    ) -> Iterator[ProcessResolution]:
+    def resolved(self, plan: Plan, content: Callable[[Digest], bytes], ids: Callable[[Digest], bytes]) -> Iterator[Resolution]:
         """Resolve days of the ledger without a new bill; `content` and `ids` give what it holds. Results last until the end."""
         with self._private_folder() as folder:
             yield Resolver(self._dialogue, folder, self.patience).resolve(plan, content, ids)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -13,9 +13,9 @@ from spendwatch.bills.client.child import Child, InvalidAnswerError
 from spendwatch.bills.client.dialogue import Dialogue, usable
 from spendwatch.bills.messages import DayOutcome, DaysResolved, FindSharedRequest, Request, ResolveRequest, SharedFound
 from spendwatch.domain.errors import InvalidAmountError
-from spendwatch.domain.merging import NewContent, Plan
-from spendwatch.domain.money import CURRENCY, PLAIN_AMOUNT, Currency, Money, is_currency, parse_amount
-from spendwatch.domain.statement import ChargeKind, DayKey, Digest, SpendRow, Statement
+from spendwatch.domain.merging import NewContent, Plan, Resolution, ResolvedDay
+from spendwatch.domain.money import CURRENCY, PLAIN_AMOUNT, Currency, Money, exact_sums, is_currency, parse_amount
+from spendwatch.domain.statement import ChargeKind, DayKey, Digest, SpendRow
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -41,12 +41,12 @@ class Resolver:
     lines: Mapping[Digest, int] = field(default_factory=dict)
     """How many lines each fresh content has."""
 
-    def resolve(self, plan: Plan, content: Callable[[Digest], bytes], ids: Callable[[Digest], bytes]) -> ProcessResolution:
+    def resolve(self, plan: Plan, content: Callable[[Digest], bytes], ids: Callable[[Digest], bytes]) -> Resolution:
         """Resolve the days as planned. `content` gives what the ledger holds, one after the other; `ids` the ids of it."""
         plan = self._with_shared(plan, ids)
         held = self.hand_over(plan, content)
         answer = self.ask(ResolveRequest(plan, held, self.folder), DaysResolved, held)
-        return ProcessResolution(plan, answer, self.folder, self.lines)
+        return _resolution(plan, answer, self.folder, self.lines)
 
     def hand_over(self, plan: Plan, content: Callable[[Digest], bytes]) -> dict[Digest, Path]:
         """Write the contents that the plan needs and the bill does not have where the process can read them."""
@@ -80,59 +80,37 @@ class Resolver:
         return plan.with_shared(found)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProcessReading(Resolver):
-    """A bill file that the reading process has understood and still holds."""
+def _resolution(plan: Plan, answer: DaysResolved, folder: Path, lines: Mapping[Digest, int]) -> Resolution:
+    """Return what the process made of a plan, as files; `lines` tells of each fresh content how many lines it has."""
+    places = (*plan.days, *plan.others)
+    if len(answer.days) != len(places):
+        raise InvalidAnswerError
+    outcomes = [(place, key.key, one) for place, (key, one) in enumerate(zip(places, answer.days, strict=True)) if one]
+    days = [_day(key, one, folder / f"rows-{place}") for place, key, one in outcomes]
+    lost = _lost(part for _, _, one in outcomes for part in one.lost)
 
-    statement: Statement
+    def contents() -> Iterator[NewContent]:
+        for place, digest in enumerate(plan.fresh):
+            packed, ids = ((folder / f"{name}-{place}").read_bytes() for name in ("content", "ids"))
+            yield NewContent(digest, lines[digest], packed, ids)
 
-
-class ProcessResolution:
-    """What the process made of a plan, as files."""
-
-    def __init__(self, plan: Plan, answer: DaysResolved, folder: Path, lines: Mapping[Digest, int]) -> None:
-        """Keep the outcomes of the days; `lines` tells of each fresh content how many lines it has."""
-        places = (*plan.days, *plan.others)
-        if len(answer.days) != len(places):
-            raise InvalidAnswerError
-        outcomes = enumerate(zip(places, answer.days, strict=True))
-        self.days = [
-            ProcessDay(**asdict(outcome), key=one.key, rows_file=folder / f"rows-{place}")
-            for place, (one, outcome) in outcomes
-            if outcome
-        ]
-        self.lost_lines = sum(outcome.lost_lines for outcome in answer.days if outcome)
-        self._lost = [part for outcome in answer.days if outcome for part in outcome.lost]
-        self._folder = folder
-        self._fresh = [(digest, lines[digest]) for digest in plan.fresh]
-
-    @property
-    def lost(self) -> list[Money]:
-        """What the change takes away, by currency."""
-        try:
-            costs = [Money(parse_amount(cost), Currency(currency)) for currency, cost in self._lost if is_currency(currency)]
-        except InvalidAmountError as error:
-            raise InvalidAnswerError from error
-        currencies = sorted({cost.currency for cost in costs})
-        return [Money.total((cost.amount for cost in costs if cost.currency == code), code) for code in currencies]
-
-    def contents(self) -> Iterator[NewContent]:
-        """Yield the fresh contents, one after the other."""
-        for place, (digest, lines) in enumerate(self._fresh):
-            packed, ids = ((self._folder / f"{name}-{place}").read_bytes() for name in ("content", "ids"))
-            yield NewContent(digest, lines, packed, ids)
+    return Resolution(days, lost, sum(one.lost_lines for _, _, one in outcomes), contents)
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessDay(DayOutcome):
-    """One day after a change."""
+def _day(key: DayKey, one: DayOutcome, rows_file: Path) -> ResolvedDay:
+    def rows() -> Iterator[SpendRow]:
+        return rows_from(rows_file.read_bytes()) if one.lines else iter(())
 
-    key: DayKey
-    rows_file: Path
+    return ResolvedDay(key, one.lines, one.new, one.changed, one.gone, one.is_linked, rows)
 
-    def rows(self) -> Iterator[SpendRow]:
-        """Yield the day's roll-up."""
-        return rows_from(self.rows_file.read_bytes()) if self.lines else iter(())
+
+def _lost(parts: Iterable[tuple[str, str]]) -> list[Money]:
+    """Return what the change takes away, by currency."""
+    try:
+        sums = exact_sums((Currency(currency), parse_amount(cost)) for currency, cost in parts if is_currency(currency))
+    except InvalidAmountError as error:
+        raise InvalidAnswerError from error
+    return [Money(amount, currency) for currency, amount in sorted(sums.items())]
 
 
 def rows_from(document: bytes) -> Iterator[SpendRow]:
