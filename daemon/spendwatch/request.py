@@ -34,28 +34,19 @@ class Request:
     """Takes the body, which is kept in memory otherwise."""
 
 
-class HttpAnswer(Protocol):
+@dataclass(frozen=True, slots=True)
+class HttpAnswer:
     """What came back."""
 
-    @property
-    def status(self) -> int:
-        """The status code."""
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """By lower-case name."""
-
-    @property
-    def body(self) -> bytes:
-        """Unpacked and whole; of a post 64 kB at most, of no interest only its beginning, empty when written elsewhere."""
-
-    @property
-    def excerpt(self) -> str:
-        """Of a post the body's beginning, as one clean line without secrets."""
-
-    @property
-    def url(self) -> str:
-        """Where it came from in the end."""
+    status: int
+    headers: Mapping[str, str]
+    """By lower-case name."""
+    body: bytes = field(repr=False)
+    """Of a post up to 64 kB; else whole, its beginning where it was of no interest, empty when it was written elsewhere."""
+    url: str = field(repr=False)
+    """Where it came from in the end."""
+    excerpt: str = ""
+    """The beginning of the body of a post, as one clean line without secrets."""
 
 
 class HttpPoster(Protocol):

@@ -19,8 +19,8 @@ from spendwatch.addresses import is_own
 from spendwatch.aside import Resolver
 from spendwatch.connection import Way
 from spendwatch.domain.errors import ForbiddenAddressError, UnreachableError
-from spendwatch.outgoing import Answer, Outgoing, judge
-from spendwatch.request import Request
+from spendwatch.outgoing import Outgoing, judge
+from spendwatch.request import HttpAnswer, Request
 
 pytestmark = pytest.mark.anyio
 
@@ -108,11 +108,11 @@ def _lookup(names: dict[str, str]) -> Resolver:
     return resolve
 
 
-async def _post(outgoing: Outgoing, url: str, *, seconds: float = 5) -> Answer:
+async def _post(outgoing: Outgoing, url: str, *, seconds: float = 5) -> HttpAnswer:
     return await outgoing.post(url, content=b"{}", headers={"x-kind": "test"}, deadline=timedelta(seconds=seconds))
 
 
-async def _fetch(outgoing: Outgoing, url: str) -> Answer:
+async def _fetch(outgoing: Outgoing, url: str) -> HttpAnswer:
     patience = timedelta(seconds=5)
     return await outgoing.fetch(Request(url=url, most_bytes=1000, deadline=patience, silence=patience, redirects=3))
 

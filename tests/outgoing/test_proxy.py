@@ -14,8 +14,8 @@ from servers_http import Fault, HttpSink, Reply
 from servers_proxy import ConnectProxy
 from spendwatch.connection import AuthorizedConnection, Connection, Way
 from spendwatch.domain.errors import ForbiddenAddressError, UnreachableError
-from spendwatch.outgoing import Answer, Outgoing
-from spendwatch.request import Request
+from spendwatch.outgoing import Outgoing
+from spendwatch.request import HttpAnswer, Request
 
 pytestmark = pytest.mark.anyio
 
@@ -32,7 +32,7 @@ def _public(_host: str, _port: int) -> Sequence[str]:
     return [PUBLIC]
 
 
-async def _post(outgoing: Outgoing, url: str, seconds: float = 3) -> Answer:
+async def _post(outgoing: Outgoing, url: str, seconds: float = 3) -> HttpAnswer:
     return await outgoing.post(url, content=b"{}", headers={}, deadline=timedelta(seconds=seconds))
 
 

@@ -18,8 +18,8 @@ from servers_http import Fault, HttpSink, Reply
 from spendwatch.addresses import METADATA_SERVICE, Reach
 from spendwatch.connection import Way
 from spendwatch.domain.errors import ForbiddenAddressError, UnreachableError
-from spendwatch.outgoing import Answer, Outgoing
-from spendwatch.request import Receiver, Request, Writer
+from spendwatch.outgoing import Outgoing
+from spendwatch.request import HttpAnswer, Receiver, Request, Writer
 
 pytestmark = pytest.mark.anyio
 
@@ -47,7 +47,7 @@ async def _fetch(
     silence: float = 5,
     most_bytes: int = 1_000_000,
     **asked: Unpack[Asked],
-) -> Answer:
+) -> HttpAnswer:
     client = outgoing or Outgoing(LOOPBACK)
     limits = timedelta(seconds=seconds), timedelta(seconds=silence)
     return await client.fetch(Request(url=url, most_bytes=most_bytes, deadline=limits[0], silence=limits[1], **asked))

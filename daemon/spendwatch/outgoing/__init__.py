@@ -12,7 +12,7 @@ with without_rich():
 
 # isort: split
 from spendwatch.addresses import Network
-from spendwatch.outgoing.client import Answer, Outgoing
+from spendwatch.outgoing.client import Outgoing
 from spendwatch.outgoing.places import judge
 
-__all__ = ["Answer", "Network", "Outgoing", "judge"]
+__all__ = ["Network", "Outgoing", "judge"]

@@ -10,7 +10,7 @@ import ssl
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, Self
@@ -26,7 +26,7 @@ from spendwatch.connection import ENVIRONMENT, Way
 from spendwatch.domain.errors import ForbiddenAddressError, UnreachableError
 from spendwatch.outgoing.bodies import ANSWER_BYTES, EXCERPT_BYTES, beginning, clean, what_failed, whole
 from spendwatch.outgoing.places import Place, forbidden, judge_place, parse, too_plain
-from spendwatch.request import Receiver, Request
+from spendwatch.request import HttpAnswer, Receiver, Request
 
 # httpcore tries to import it several times a request, and each time Python searches the whole path in vain.
 sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]  # None: known not to be there
@@ -35,21 +35,6 @@ _MOST_ADDRESSES = 8
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization"})
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What came back."""
-
-    status: int
-    headers: Mapping[str, str]
-    """By lower-case name."""
-    body: bytes = field(repr=False)
-    """Of a post up to 64 kB; else whole, its beginning where it was of no interest, empty when it was written elsewhere."""
-    url: str = field(repr=False)
-    """Where it came from in the end."""
-    excerpt: str = ""
-    """The beginning of the body of a post, as one clean line."""
 
 
 class Outgoing:
@@ -81,7 +66,7 @@ class Outgoing:
         client._reach = Reach(is_for_metadata=True)
         return client
 
-    async def post(self, url: str, *, content: bytes, headers: Mapping[str, str], deadline: timedelta) -> Answer:
+    async def post(self, url: str, *, content: bytes, headers: Mapping[str, str], deadline: timedelta) -> HttpAnswer:
         """Post and return the answer, whatever its status; redirects are answers like any other.
 
         Raises `ForbiddenAddressError` before anything is sent, `UnreachableError` when no answer came within `deadline`.
@@ -102,7 +87,7 @@ class Outgoing:
             async with asyncio.timeout(seconds), self._opened(place, request, is_sent) as response:
                 body = await beginning(response, ANSWER_BYTES)
                 excerpt = clean(body[:EXCERPT_BYTES], (*place.secrets, *self._way.secrets))
-                return Answer(response.status_code, dict(response.headers), body, url, excerpt)
+                return HttpAnswer(response.status_code, dict(response.headers), body, url, excerpt)
         except TimeoutError as error:
             msg = f"{place.name}: no answer within {seconds:g} s"
             raise UnreachableError(msg, was_sent=is_sent.is_set()) from error
@@ -130,7 +115,7 @@ class Outgoing:
         msg = f"{place.name}: {what_failed(trouble, 'no connection')}"
         raise UnreachableError(msg) from trouble
 
-    async def fetch(self, request: Request) -> Answer:
+    async def fetch(self, request: Request) -> HttpAnswer:
         """Fetch an answer with its whole body, whatever its status; a body that is cut, or too large, is an error.
 
         Raises `ForbiddenAddressError` before anything is sent, `UnreachableError` when no whole answer came.
@@ -148,7 +133,7 @@ class Outgoing:
             msg = f"{place.name}: no whole answer within {seconds:g} s"
             raise UnreachableError(msg) from error
 
-    async def _followed(self, place: Place, request: Request) -> Answer:
+    async def _followed(self, place: Place, request: Request) -> HttpAnswer:
         redirects = request.redirects if request.method == "GET" else 0
         for left in range(redirects, -1, -1):
             async with self._opened(place, request) as response:
@@ -275,7 +260,7 @@ class Outgoing:
         return context
 
 
-async def _taken(response: httpx.Response, place: Place, most_bytes: int, into: Receiver | None) -> Answer:
+async def _taken(response: httpx.Response, place: Place, most_bytes: int, into: Receiver | None) -> HttpAnswer:
     headers = dict(response.headers)
     body = bytearray()
     write = into(response.status_code, headers) if into else body.extend
@@ -285,7 +270,7 @@ async def _taken(response: httpx.Response, place: Place, most_bytes: int, into: 
         async with aclosing(whole(response, place, most_bytes)) as pieces:
             async for piece in pieces:
                 write(piece)
-    return Answer(response.status_code, headers, bytes(body), str(place.url))
+    return HttpAnswer(response.status_code, headers, bytes(body), str(place.url))
 
 
 def _request(request: Request, place: Place, host: str, is_sent: asyncio.Event | None) -> httpx.Request:
