@@ -26,7 +26,7 @@ sys.path.extend(str(Path(__file__).parents[1] / room) for room in (".", "builder
 
 from benchmarks.generate import generated_bill
 from spendwatch.bills.unpacking.containers import opened
-from spendwatch.bills.unpacking.encodings import decodable
+from spendwatch.bills.unpacking.encodings import made_utf_8
 
 PIECE = 1024 * 1024
 
@@ -57,7 +57,7 @@ def made_text(path: Path) -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         for part in opened(path, name=path.name, folder=folder).parts:
-            decodable(part.path, folder, lambda line: line.startswith("标识信息/账单明细ID"))
+            made_utf_8(part.path, folder, lambda line: line.startswith("标识信息/账单明细ID"))
 
 
 def decoded(path: Path, processes: int) -> None:

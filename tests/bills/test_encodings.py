@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 
 from bill_builder import a_bill, a_line
 from small_ledger import NO_HINTS, SmallLedger
-from spendwatch.bills import columnar_reader
+from spendwatch.bills.unpacking import encodings
 from spendwatch.bills.unpacking.containers import opened
-from spendwatch.bills.unpacking.encodings import HEAD, decodable
+from spendwatch.bills.unpacking.encodings import HEAD, made_utf_8
 from spendwatch.domain.errors import UnreadableBillError
 from zip_builder import STORED, a_member, a_zip
 
@@ -51,9 +51,9 @@ def made_utf8(content: bytes, place: Path) -> tuple[bytes, str]:
     path.write_bytes(content)
     folder.mkdir(exist_ok=True)
     try:
-        found = decodable(path, folder, is_header)
-        assert found.path == path or found.path.parent == folder
-        return found.path.read_bytes().decode(found.encoding).encode(), found.remark
+        found, remark = made_utf_8(path, folder, is_header)
+        assert found == path or found.parent == folder
+        return found.read_bytes(), remark
     finally:
         assert sorted(item.name for item in place.iterdir()) == ["file", "folder"]
         assert path.read_bytes() == content
@@ -155,8 +155,7 @@ def test_much_gb18030_is_the_same_as_little(monkeypatch: pytest.MonkeyPatch, is_
     rare = "€𠮷ḿ︐龴\ue5e5\ue78dē\u0080é｢\U0010ffff"
     lines = [a_line(line_id=f"{n}", model="".join(dice.choices(rare, k=n % 9))) for n in range(5_000)]
     name, content = a_bill([*lines, a_line(amount="1,234.5")] if is_careful else lines)
-    monkeypatch.setattr(columnar_reader, "PIECE", 100_000)
-    monkeypatch.setattr(columnar_reader, "SEGMENT", 3)
+    monkeypatch.setattr(encodings, "PIECE", 9_973)
     plain, ledger = SmallLedger(), SmallLedger()
     plain.enter_here(name, content)
     ledger.enter_here(name, content.decode("utf-8-sig").encode("gb18030"))
@@ -187,8 +186,8 @@ def test_much_text_takes_little_memory(place: Path) -> None:
     (place / "folder").mkdir()
     script = textwrap.dedent("""
         from pathlib import Path
-        from spendwatch.bills.unpacking.encodings import decodable
-        decodable(Path("file"), Path("folder"), lambda line: line.startswith("标识信息"))
+        from spendwatch.bills.unpacking.encodings import made_utf_8
+        made_utf_8(Path("file"), Path("folder"), lambda line: line.startswith("标识信息"))
         status = Path("/proc/self/status").read_text().splitlines()
         print(next(line for line in status if line.startswith("VmHWM")).split()[1])
     """)
@@ -268,8 +267,8 @@ def unwrapped(content: bytes, place: Path) -> bytes:
     path = place / "file"
     path.write_bytes(content)
     (part,) = opened(path, name="bill.csv", folder=place).parts
-    found = decodable(part.path, place, is_header)
-    return found.path.read_bytes().decode(found.encoding).encode().removeprefix(codecs.BOM_UTF8)
+    found, _ = made_utf_8(part.path, place, is_header)
+    return found.read_bytes().removeprefix(codecs.BOM_UTF8)
 
 
 def test_a_bill_says_the_same_in_every_wrapping() -> None:
@@ -302,8 +301,7 @@ STARTS = [codecs.BOM_UTF16_LE, codecs.BOM_UTF8, f"{HEADER}\n".encode("gb18030"),
 
 @given(st.builds(bytes.__add__, st.sampled_from([b"", *STARTS]), st.binary(max_size=300)))
 def test_any_bytes_are_read_as_what_they_are_or_are_refused(content: bytes) -> None:
-    # What is GB18030 up to its header is refused by who reads the lines.
-    with tempfile.TemporaryDirectory() as place, suppress(UnreadableBillError, UnicodeDecodeError):
+    with tempfile.TemporaryDirectory() as place, suppress(UnreadableBillError):
         assert made_utf8(content, Path(place))[0].decode("utf-8") is not None
     with suppress(UnreadableBillError):
         SmallLedger().enter_here("bill.csv", content)

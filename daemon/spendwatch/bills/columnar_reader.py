@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 from pathlib import Path
 
 import polars as pl
@@ -17,7 +15,6 @@ from spendwatch.bills.dimensions import DATE_LENGTH, SEPARATOR
 from spendwatch.bills.header import Header
 from spendwatch.bills.layouts.layout import PAYMENTS, Field
 from spendwatch.bills.texts import Text
-from spendwatch.bills.unpacking.encodings import Encoding
 from spendwatch.domain.money import SCALE, WHOLE_DIGITS
 from spendwatch.domain.statement import Identity
 
@@ -28,9 +25,6 @@ Categories = Mapping[str, tuple[Sequence[Field], pl.Categories]]
 
 BATCH = 100_000
 """How many lines are handed on at once. The parser goes on meanwhile, and waits when they are not fetched."""
-
-SEGMENT, PIECE, LONGEST = 64, 1024 * 1024, 16 * 1024 * 1024
-"""So many pieces of so many bytes of a file in GB18030 are rewritten at once; no line is longer."""
 
 BETWEEN = "|"
 """Stands between the parts of a key that is no id."""
@@ -160,18 +154,17 @@ def columnar_frames(text: Text, header: Header, categories: Categories, identity
     watched = [] if header.ends_with_amount else [pl.col(name) for name in names]
     surplus = [f"surplus {number}" for number in range(SURPLUS)] if header.ends_with_amount else []
     try:
-        for source, skip in _sources(text.path, text.encoding, header):
-            raw = pl.scan_csv(
-                source,
-                has_header=False,
-                skip_lines=skip,
-                schema=dict.fromkeys(names, pl.String) | dict.fromkeys(surplus, pl.Boolean),
-                missing_columns="insert",
-                empty_string_is_null=False,
-                glob=False,
-            )
-            yield from exact_columns(raw, columns, categories, identity, watched=watched, surplus=surplus, rounds=rounds)
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, UnicodeDecodeError) as error:
+        raw = pl.scan_csv(
+            text.path,
+            has_header=False,
+            skip_lines=header.lines,
+            schema=dict.fromkeys(names, pl.String) | dict.fromkeys(surplus, pl.Boolean),
+            missing_columns="insert",
+            empty_string_is_null=False,
+            glob=False,
+        )
+        yield from exact_columns(raw, columns, categories, identity, watched=watched, surplus=surplus, rounds=rounds)
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise DoubtError from error
 
 
@@ -193,8 +186,6 @@ def vouch(path: Path, survey: ScanResult, header: Header, lines: int) -> None:
 
 def has_quotes_in_place(text: Text, header: Header) -> bool:
     """Return whether each quote in the file encloses a cell, or is doubled inside of one. The parser does not mind others."""
-    if text.encoding is not Encoding.UTF_8:
-        return False
     lines = pl.scan_csv(
         text.path,
         has_header=False,
@@ -215,32 +206,6 @@ def _commas(path: Path) -> int:
     # The parser's own counting of rows, told that a comma ends a row: several times faster than anything else.
     pieces = pl.scan_csv(path, has_header=False, schema={"cell": pl.String}, separator="\x01", eol_char=",", glob=False)
     return int(pieces.select(pl.len()).collect().item()) - 1
-
-
-def _sources(path: Path, encoding: Encoding, header: Header) -> Iterator[tuple[Path | bytes, int]]:
-    """Yield what is to be parsed as UTF-8, and how many lines of it to skip."""
-    if encoding is Encoding.UTF_8:
-        yield path, header.lines
-        return
-    for number, segment in enumerate(_ahead(_rewritten(path))):
-        yield segment, 0 if number else header.lines
-
-
-def _ahead(segments: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield the segments, the next one being made meanwhile."""
-    with ThreadPoolExecutor(1) as pool:
-        following = pool.submit(next, segments, b"")
-        while segment := following.result():
-            following = pool.submit(next, segments, b"")
-            yield segment
-
-
-def _rewritten(path: Path) -> Iterator[bytes]:
-    """Yield the lines of a file in GB18030, where no longer character holds a line break; a segment of them at once."""
-    with path.open("rb") as file:
-        pieces = iter(lambda: file.read(PIECE) + file.readline(LONGEST), b"")
-        while segment := b"".join(piece.decode("gb18030").encode() for piece in islice(pieces, SEGMENT)):
-            yield segment
 
 
 def _check_strictly(head: bytes, header: Header) -> None:

@@ -23,7 +23,6 @@ from spendwatch.bills.names import Told, without_part
 from spendwatch.bills.pages import as_items, looks_like_pages, read_pages
 from spendwatch.bills.strict_reader import StrictReader
 from spendwatch.bills.texts import Text, head_of, texts_of
-from spendwatch.bills.unpacking.encodings import Encoding
 from spendwatch.domain.errors import Refusal, UnreadableBillError
 from spendwatch.domain.statement import DayKey, Identity, Kind, ReadingHints
 
@@ -91,7 +90,7 @@ class _Reader:
             raise text.refused(error) from error
         head = head_of(pages.path)
         kind = Kind.SNAPSHOT if pages.is_complete else Kind.UPSERT
-        table = replace(text, path=pages.path, encoding=Encoding.UTF_8, head=head, told=replace(text.told, kind=kind))
+        table = replace(text, path=pages.path, head=head, told=replace(text.told, kind=kind))
         try:
             header = find_header(head, layouts=(DESCRIBE_INSTANCE_BILL,))
             portion = self._portion([_Table(table, header)], nothing_of=pages.nothing_of)

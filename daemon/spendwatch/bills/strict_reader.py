@@ -118,12 +118,12 @@ class StrictReader:
         except csv.Error as error:
             self._refuse(Refusal(f"not valid CSV: {error}", line=line))
         except UnicodeDecodeError:
-            self._refuse(Refusal(f"not {self._text.encoding}", line=self._undecodable_line(), accepts=ACCEPTED))
+            self._refuse(Refusal("not UTF-8", line=self._undecodable_line(), accepts=ACCEPTED))
 
     def _lines(self) -> Iterator[str]:
         """Yield the physical lines after the header."""
         number, read, line = 0, 0, "\n"
-        with self._text.path.open(encoding=self._text.encoding, newline="") as file:
+        with self._text.path.open(encoding="utf-8", newline="") as file:
             for number, line in enumerate(iter(lambda: file.readline(2 * _LONGEST_CELL), ""), start=1):
                 if "\0" in line:
                     self._refuse(Refusal("a NUL byte", line=number))
@@ -139,7 +139,7 @@ class StrictReader:
         with self._text.path.open("rb") as file:
             for number, line in enumerate(file, start=1):
                 try:
-                    line.decode(self._text.encoding)
+                    line.decode("utf-8")
                 except UnicodeDecodeError:
                     return number
         return 1

@@ -10,7 +10,7 @@ from spendwatch.bills.checksum_scan import digest_of
 from spendwatch.bills.header import is_header
 from spendwatch.bills.names import Told, told_by_part
 from spendwatch.bills.unpacking.containers import opened
-from spendwatch.bills.unpacking.encodings import HEAD, Encoding, decodable
+from spendwatch.bills.unpacking.encodings import HEAD, made_utf_8
 from spendwatch.domain.errors import UnreadableBillError, printable
 
 
@@ -21,9 +21,9 @@ class Text:
     name: str
     """The name of the member of an archive, or of the file itself."""
     path: Path
-    encoding: Encoding
+    """Where it stands as UTF-8."""
     head: bytes
-    """Its first lines, as UTF-8."""
+    """Its first lines."""
     told: Told
     """The facts in the names of the text and of the file that it came in."""
     is_member: bool
@@ -51,29 +51,23 @@ def texts_of(path: Path, *, name: str, folder: Path, progress: Callable[[float],
     texts = []
     for part in distinct.values():
         told = told_by_part(name, part.name)
-        text, remark = _decoded(Text(part.name, part.path, Encoding.UTF_8, b"", told, is_member=len(distinct) > 1), folder)
+        text, remark = _decoded(Text(part.name, part.path, b"", told, is_member=len(distinct) > 1), folder)
         texts.append(text)
         remarks.append(remark)
     return texts, list(dict.fromkeys(filter(None, remarks)))
 
 
-def head_of(path: Path, encoding: Encoding = Encoding.UTF_8) -> bytes:
-    """Return the first bytes of a file as UTF-8: those in which its header is looked for."""
+def head_of(path: Path) -> bytes:
+    """Return the first bytes of a file: those in which its header is looked for."""
     with path.open("rb") as file:
-        head = file.read(HEAD)
-    if encoding is Encoding.UTF_8:
-        return head
-    # A character that the end of the head cuts in two is left out with its line; what else is wrong is found by who reads it.
-    lines = head[: head.rfind(b"\n") + 1] or head
-    return lines.decode("gb18030", "replace").removeprefix("\ufeff").encode()
+        return file.read(HEAD)
 
 
 def _decoded(text: Text, folder: Path) -> tuple[Text, str]:
     try:
-        found = decodable(text.path, folder, is_header)
-        head = head_of(found.path, found.encoding)
+        path, remark = made_utf_8(text.path, folder, is_header)
     except UnreadableBillError as error:
         raise text.refused(error) from error
-    if found.path != text.path and text.is_member:
+    if path != text.path and text.is_member:
         text.path.unlink()  # room on the disk: what it says stands elsewhere now
-    return replace(text, path=found.path, encoding=found.encoding, head=head), found.remark
+    return replace(text, path=path, head=head_of(path)), remark

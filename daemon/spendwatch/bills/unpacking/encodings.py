@@ -1,4 +1,4 @@
-"""Finds out the encoding of a text bill, and converts what is neither UTF-8 nor GB18030.
+"""Finds out the encoding of a text bill, and converts what is not UTF-8.
 
 Nearly everything can be decoded as GB18030, so this proves nothing: the header must also be a known one.
 """
@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 from io import FileIO
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -21,7 +19,7 @@ HEAD = 1024 * 1024
 
 ACCEPTED = "UTF-8, UTF-16 with a byte-order mark, or GB18030"
 
-_PIECE = 1024 * 1024
+PIECE = 1024 * 1024
 _UTF_16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 _WINDOWS = {ord(char): byte for byte in range(0x80, 0xA0) if (char := bytes([byte]).decode("cp1252", "ignore"))}
 """Windows' Western characters by the bytes that they stand for; all others have their byte's number."""
@@ -29,25 +27,8 @@ _WINDOWS = {ord(char): byte for byte in range(0x80, 0xA0) if (char := bytes([byt
 IsHeader = Callable[[str], bool]
 
 
-class Encoding(StrEnum):
-    """In which encoding a text is handed on, as Python calls it, too."""
-
-    UTF_8 = "UTF-8"
-    GB18030 = "GB18030"
-
-
-@dataclass(frozen=True, slots=True)
-class Decodable:
-    """Where a text stands, and how."""
-
-    path: Path
-    encoding: Encoding
-    remark: str = ""
-    """What the operator should know about that."""
-
-
-def decodable(path: Path, folder: Path, is_header: IsHeader) -> Decodable:
-    """Return where the text stands as UTF-8, or, unchanged, as GB18030; anything else is rewritten or refused.
+def made_utf_8(path: Path, folder: Path, is_header: IsHeader) -> tuple[Path, str]:
+    """Return where the text stands as UTF-8, and what the operator should know about that; anything else is refused.
 
     `is_header` tells whether a line, without its line break, is the header of a bill; it is asked about the first line that is
     not blank.
@@ -55,19 +36,20 @@ def decodable(path: Path, folder: Path, is_header: IsHeader) -> Decodable:
     with path.open("rb", buffering=0) as file:
         head = file.read(HEAD)
         if encoding := _UTF_16.get(head[:2]):
-            written = _written(_from_utf_16(file, encoding), path, folder)
-            return Decodable(written, Encoding.UTF_8, "the bill came as UTF-16")
+            file.seek(len(codecs.BOM_UTF16))
+            return _written(_transcoded(file, encoding, "UTF-16"), path, folder), "the bill came as UTF-16"
         wrong = _undecodable_line(head)
         if wrong:
             _check_gb18030(head, is_header, wrong)
-            return Decodable(path, Encoding.GB18030, "the bill came as GB18030")
+            file.seek(0)
+            return _written(_transcoded(file, "gb18030", "GB18030"), path, folder), "the bill came as GB18030"
         start, end = first_line(head)
         repaired = _repaired(head[start:end].decode("utf-8", "replace"), is_header)
         if repaired is None:
-            return Decodable(path, Encoding.UTF_8)
+            return path, ""
         pieces = _with(repaired.encode(), head[:start], file, end)
         remark = "the bill's header was garbled, its UTF-8 taken for another encoding"
-        return Decodable(_written(pieces, path, folder), Encoding.UTF_8, remark)
+        return _written(pieces, path, folder), remark
 
 
 def _undecodable_line(head: bytes) -> int:
@@ -132,22 +114,21 @@ def _repaired(line: str, is_header: IsHeader) -> str | None:
 def _with(header: bytes, before: bytes, file: FileIO, end: int) -> Iterator[bytes]:
     yield before + header
     file.seek(end)
-    while piece := file.read(_PIECE):
+    while piece := file.read(PIECE):
         yield piece
 
 
-def _from_utf_16(file: FileIO, encoding: str) -> Iterator[bytes]:
-    """Yield the text behind the byte-order mark as UTF-8."""
+def _transcoded(file: FileIO, encoding: str, called: str) -> Iterator[bytes]:
+    """Yield the rest of the file as UTF-8."""
     decoder = codecs.getincrementaldecoder(encoding)()
-    file.seek(len(codecs.BOM_UTF16))
     line, piece = 1, b" "
     while piece:
-        piece = file.read(_PIECE)
+        piece = file.read(PIECE)
         try:
             text = decoder.decode(piece, final=not piece)
         except UnicodeDecodeError as error:
             line += error.object[: error.start].decode(encoding).count("\n")
-            raise UnreadableBillError(Refusal("not UTF-16", line=line, accepts=ACCEPTED)) from error
+            raise UnreadableBillError(Refusal(f"not {called}", line=line, accepts=ACCEPTED)) from error
         line += text.count("\n")
         yield text.encode()
 
