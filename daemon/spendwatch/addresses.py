@@ -66,6 +66,12 @@ def address_in(host: str) -> Address | None:
         return None
 
 
+def is_loopback(host: str) -> bool:
+    """Return whether the host is this machine, as far as its name alone shows."""
+    address = address_in(host)
+    return host.lower() == "localhost" or (address is not None and Reach(LOOPBACK).is_listed(address))
+
+
 def certificate_end(certificate: Mapping[str, Any] | None) -> datetime | None:
     """Return when the certificate of a connection is no longer valid; None where there is none."""
     import ssl  # noqa: PLC0415 -- only where something is called

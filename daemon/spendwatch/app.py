@@ -574,7 +574,7 @@ def _metadata_client() -> Outgoing:
 def _log_taken(taken: IngestResult) -> None:
     file = taken.file
     if taken.refused:
-        log.warning("bill_refused", file=file.name, source=file.source, why=taken.refused)
+        log.warning("bill_refused", file=file.name, source=file.source, why=str(taken.refused))
     elif taken.failed:
         log.error("bill_left", file=file.name, source=file.source, why=taken.failed)
     elif receipt := taken.receipt:

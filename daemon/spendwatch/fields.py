@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from importlib import import_module
 from typing import Annotated, Any, ClassVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import (
     AfterValidator,
@@ -15,6 +16,7 @@ from pydantic import (
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     PlainSerializer,
+    PlainValidator,
     WithJsonSchema,
     model_validator,
 )
@@ -22,6 +24,7 @@ from pydantic_core import core_schema
 
 from spendwatch.domain.errors import printable
 from spendwatch.domain.period import duration_label, parse_duration
+from spendwatch.domain.suggestions import did_you_mean
 
 
 class Later:
@@ -145,6 +148,19 @@ def duration(value: object) -> timedelta:
         msg = f"longer than a year: {printable(one_text(value))}"
         raise ValueError(msg)
     return found
+
+
+def _time_zone(value: object) -> ZoneInfo:
+    text = one_text(value)
+    try:
+        return ZoneInfo(text)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        hint = did_you_mean(text, available_timezones())
+        msg = f"not a time zone: {printable(text)}; {hint or 'write an IANA name like Asia/Shanghai'}"
+        raise ValueError(msg) from None
+
+
+Zone = Annotated[ZoneInfo, PlainValidator(_time_zone, json_schema_input_type=str)]
 
 
 def must(holds: Callable[[Any], object], words: Callable[[Any], str]) -> AfterValidator:

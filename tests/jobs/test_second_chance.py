@@ -119,7 +119,7 @@ class Station:
         for _ in range(2):
             self.inbox.seconds += 3600
             found += collect(self.inbox.source, desk, HealthBook(self.database))
-        return {one.file.name: one.refused or one.failed or "entered" for one in found}
+        return {one.file.name: str(one.refused or one.failed or "entered") for one in found}
 
     def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
         """Send the reading process a signal."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from spendwatch.addresses import LOOPBACK, Network, Reach, address_in
+from spendwatch.addresses import Network, Reach, is_loopback
 from spendwatch.channels.route_settings import Routed, TemplatesPart
 from spendwatch.connection import Connection
 from spendwatch.fields import Closed, PositiveDuration
@@ -127,7 +127,7 @@ class EmailConfig(Routed):
         if self.auth and (self.security is Security.NONE or not self.username or self.password_file or self.password):
             msg = "auth: oauth2 needs TLS and username, the mailbox, and no password_file"
             raise ValueError(msg)
-        if self.security is Security.NONE and self.username and not _is_loopback(self.host):
+        if self.security is Security.NONE and self.username and not is_loopback(self.host):
             msg = "a password is never sent without TLS, except to this machine; set security: starttls or tls"
             raise ValueError(msg)
         if self.username and not (self.username.isprintable() and self.username.strip()):
@@ -143,7 +143,7 @@ class EmailConfig(Routed):
     def objection(self, allow_networks: Sequence[Network]) -> str | None:
         """Return why mail may not go there unencrypted, as far as the settings alone show; None when it may."""
         is_encrypted = self.security is not Security.NONE
-        if is_encrypted or _is_loopback(self.host) or Reach(tuple(allow_networks)).may_be_plain(self.host):
+        if is_encrypted or is_loopback(self.host) or Reach(tuple(allow_networks)).may_be_plain(self.host):
             return None
         return "security: none is only for this machine or a network listed in allow_networks; set security: starttls or tls"
 
@@ -159,8 +159,3 @@ def parse_sender(text: str) -> Address:
         msg = "not a mail address like alerts@example.com or Spend alerts <alerts@example.com>"
         raise ValueError(msg)
     return Address(name, addr_spec=mailbox)
-
-
-def _is_loopback(host: str) -> bool:
-    address = address_in(host)
-    return host.lower() == "localhost" or (address is not None and Reach(LOOPBACK).is_listed(address))

@@ -19,6 +19,7 @@ from spendwatch.cli.drafting import HOOK, MAIL, PASSWORD, SIGNING_KEY, Draft, wr
 from spendwatch.cli.exits import Exit
 from spendwatch.cli.interview import Given, Interview, mailbox, valid, workspace_budget
 from spendwatch.cli.options import refuse
+from spendwatch.cli.outcome import result_text
 from spendwatch.cli.progress import Progress
 from spendwatch.domain.count import counted
 from spendwatch.domain.errors import ConfigError
@@ -133,7 +134,7 @@ def _read(bills: Sequence[Path], options: Given) -> Discovery:
         found = discover(bills, reader, progress, hints)
     for outcome in found.outcomes:
         if not outcome.receipt:
-            click.echo(outcome.text, err=True)
+            click.echo(result_text(outcome), err=True)
     if not options.account and any("account" in str(one.refused) for one in found.outcomes if one.refused):
         click.echo("If a bill does not name its account, or a spreadsheet shortened the id, add: --account ID\n", err=True)
     read = sum(bool(one.receipt) for one in found.outcomes)

@@ -21,11 +21,11 @@ from spendwatch.domain.count import counted
 from spendwatch.domain.errors import DeliveryError, LedgerUnavailableError
 from spendwatch.domain.notification import Delivery, DeliveryState, Notification, first_attempt
 from spendwatch.domain.policy import ChannelName
+from spendwatch.domain.suggestions import did_you_mean, suggestion
 from spendwatch.exact_json import json_fields
 from spendwatch.jobs.ports import Channel
 from spendwatch.jobs.sample_alert import FIRST, as_test, samples
 from spendwatch.settings import Settings
-from spendwatch.settings.suggestions import did_you_mean, suggestion
 from spendwatch.state import Store, opened_store, system_clock
 from spendwatch.views import changes
 from spendwatch.views.listings import ListedDeliveries

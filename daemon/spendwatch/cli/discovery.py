@@ -14,7 +14,7 @@ from rich.console import Console
 
 from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.cli.exits import Exit
-from spendwatch.cli.outcome import Outcome, attempted, code_of
+from spendwatch.cli.outcome import attempted, code_of, result_json, result_text
 from spendwatch.cli.progress import Progress
 from spendwatch.cli.screen import Rows, clean, console, print_json, print_whole, table
 from spendwatch.cli.totals import (
@@ -34,7 +34,7 @@ from spendwatch.domain.series_selection import DayTotal, Unwatched, main_currenc
 from spendwatch.domain.standing import SpendSum, Split
 from spendwatch.domain.statement import AccountId, ReadingHints, Statement
 from spendwatch.exact_json import json_fields
-from spendwatch.jobs.collect import IngestContext
+from spendwatch.jobs.collect import IngestContext, IngestResult
 from spendwatch.jobs.overview_json import split_json
 from spendwatch.jobs.spend_report import Told, outside_json, told_by_several
 from spendwatch.state import Store, scratch_database, system_clock
@@ -102,7 +102,7 @@ class FoundAccount:
 class Discovery:
     """What the bills show, all of them together."""
 
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[IngestResult, ...]
     accounts: tuple[FoundAccount, ...]
     products: tuple[str, ...]
     """What is watched: Model Studio, or everything where the bills do not have it."""
@@ -161,7 +161,7 @@ def _read(
         return _examined(ledger, outcomes, assumed)
 
 
-def _examined(ledger: Ledger, outcomes: Sequence[Outcome], assumed: AbstractSet[AccountId]) -> Discovery:
+def _examined(ledger: Ledger, outcomes: Sequence[IngestResult], assumed: AbstractSet[AccountId]) -> Discovery:
     months = months_of(ledger)
     totals = [total for month in months for total in ledger.totals(month)]
     every = tuple(sorted({total.product for total in totals if total.product}))
@@ -264,7 +264,7 @@ def show_contents(files: Sequence[Path], reader: ReadingProcess, progress: Progr
         print_json(_json(found))
         return found.code
     for outcome in found.outcomes:
-        click.echo(outcome.text)
+        click.echo(result_text(outcome))
     screen = console()
     for account in found.accounts:
         click.echo(f"\n{account.title}\n")
@@ -308,7 +308,7 @@ def _json(found: Discovery) -> dict[str, object]:
     months = sorted({place[0] for place in found.totals})
     return {
         "schema_version": 1,
-        "files": [outcome.json(PROVIDER_ZONE) for outcome in found.outcomes],
+        "files": [result_json(outcome, PROVIDER_ZONE) for outcome in found.outcomes],
         "accounts": [_account_json(account) for account in found.accounts],
         "services": [
             {"account": account, "product": product, "commodity": commodity, "category": _category(product, commodity)}

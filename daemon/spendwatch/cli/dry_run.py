@@ -15,7 +15,7 @@ import click
 
 from spendwatch.app import App
 from spendwatch.cli.exits import Exit
-from spendwatch.cli.outcome import Outcome, exit_code, say_outside
+from spendwatch.cli.outcome import exit_code, result_json, result_text, say_outside
 from spendwatch.cli.screen import print_json
 from spendwatch.domain.count import counted
 from spendwatch.domain.errors import LedgerUnavailableError, SourceUnavailableError
@@ -24,7 +24,7 @@ from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.review import Verdict
 from spendwatch.domain.statement import BillFile, SourceName
 from spendwatch.exact_json import json_fields
-from spendwatch.jobs.collect import ASIDE, IngestResult, collect, take
+from spendwatch.jobs.collect import IngestResult, collect, take
 from spendwatch.settings import Settings
 from spendwatch.sources.balances.settings import BalanceConfig, FileBalanceConfig
 from spendwatch.sources.config import SourceConfig
@@ -124,7 +124,7 @@ def rehearse(settings: Settings, *, as_json: bool = False) -> Exit:
             troubles = {source.name: source.trouble for source in failing}
             balances = {one.account: one.trouble for one in unread}
             print_json(
-                {"schema_version": 1, "files": [_json(one, settings.zone) for one in taken], "waiting": unsent}
+                {"schema_version": 1, "files": [_file_json(one, settings.zone) for one in taken], "waiting": unsent}
                 | {"sources": troubles, "balances": balances, "notifications": _said_json(book.said, settings.zone)}
             )
         else:
@@ -137,10 +137,8 @@ def _is_here(config: BalanceConfig | None) -> bool:
     return config is None or isinstance(config, FileBalanceConfig)
 
 
-def _json(taken: IngestResult, zone: tzinfo) -> dict[str, object]:
-    if taken.refused:
-        return {"file": taken.file.name, "source": taken.file.source, "state": "refused", "why": taken.refused}
-    return Outcome(taken.file, taken.receipt, failed=taken.failed).json(zone) | {"source": taken.file.source}
+def _file_json(taken: IngestResult, zone: tzinfo) -> dict[str, object]:
+    return result_json(taken, zone) | {"source": taken.file.source}
 
 
 def _said_json(said: Sequence[Notification], zone: tzinfo) -> list[dict[str, object]]:
@@ -166,7 +164,7 @@ def _round(app: App, source: _Waiting, *, asks: bool, say: Callable[[str], None]
     given = (take(file, source, desk, health) for file in source.arrivals(app.clock()))
     taken = app.judge_each(source.name, given if asks else collect(source, desk, health))
     for one in taken:
-        say(f"  {source.text(one)}")
+        say(f"  {result_text(one)}")
     return taken
 
 
@@ -183,7 +181,6 @@ class _Waiting:
         self._settings = settings
         self._memory = memory
         self._say = say
-        self._whys: dict[Path, str] = {}
         self._unread: SourceUnavailableError | None = None
 
     async def fetch(self, now: datetime) -> bool:
@@ -206,15 +203,10 @@ class _Waiting:
         """Leave it."""
 
     def reject(self, file: BillFile, why: str) -> None:
-        """Remember why."""
-        self._whys[file.path] = why.removesuffix(ASIDE)  # it was only read
+        """Leave it."""
 
     def leave(self, file: BillFile) -> None:
         """Leave it."""
-
-    def text(self, taken: IngestResult) -> str:
-        """Return what became of a file."""
-        return self._whys.get(taken.file.path) or Outcome(taken.file, taken.receipt, failed=taken.failed).text
 
     def _found(self) -> Sequence[tuple[Path, str]]:
         """Say what lies there, and return it, each file with its name."""

@@ -16,7 +16,7 @@ from spendwatch.cli.discovery import show_contents
 from spendwatch.cli.dry_run import HeardBook, copied_app, show_said
 from spendwatch.cli.exits import Exit
 from spendwatch.cli.options import refuse
-from spendwatch.cli.outcome import IMPORTED, Outcome, attempted, code_of, waiting_text
+from spendwatch.cli.outcome import IMPORTED, attempted, code_of, result_json, result_text, waiting_text
 from spendwatch.cli.progress import Progress
 from spendwatch.cli.screen import console, print_json, print_whole
 from spendwatch.cli.totals import (
@@ -32,6 +32,7 @@ from spendwatch.cli.totals import (
 from spendwatch.domain.errors import ConfigError
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import SourceName
+from spendwatch.jobs.collect import IngestResult
 from spendwatch.jobs.spend_report import outside_json, told_by_several
 from spendwatch.logs import configure
 from spendwatch.settings import load
@@ -87,14 +88,14 @@ def _import(
     for outcome in _entered(app, files, source, progress):
         outcomes.append(outcome)
         if not as_json:
-            click.echo(outcome.text, err=outcome.receipt is None and not is_dry)
+            click.echo(result_text(outcome), err=outcome.receipt is None and not is_dry)
     told = _months(outcomes)
     months = [month for month in months_of(app.store.ledger) if month in told]
     after = spent_by_workspace(app.store.ledger, products) if is_dry else {}
     series = list(told_by_several(app.store.ledger, products, months)) if is_dry else []
     outside = outside_of(app.store.ledger, products, months)
     if as_json:
-        document = {"schema_version": 1, "files": [outcome.json(app.settings.zone) for outcome in outcomes]}
+        document = {"schema_version": 1, "files": [result_json(outcome, app.settings.zone) for outcome in outcomes]}
         if is_dry:
             document |= {
                 "totals": totals_json(before, after, months, app.settings.policies.names),
@@ -116,7 +117,7 @@ def _import(
     return code_of(outcomes)
 
 
-def _entered(app: App, files: tuple[Path, ...], source: SourceName, progress: Progress | None = None) -> Iterator[Outcome]:
+def _entered(app: App, files: tuple[Path, ...], source: SourceName, progress: Progress | None = None) -> Iterator[IngestResult]:
     """Enter the files one after the other, each of them judged before the next; yield what became of it."""
     has_news = False
     with app.entering(source):
@@ -134,5 +135,5 @@ def _entered(app: App, files: tuple[Path, ...], source: SourceName, progress: Pr
         app.assess()
 
 
-def _months(outcomes: list[Outcome]) -> set[BillingPeriod]:
+def _months(outcomes: list[IngestResult]) -> set[BillingPeriod]:
     return {period for outcome in outcomes if outcome.receipt for period in outcome.receipt.statement.periods}

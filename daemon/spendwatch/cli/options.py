@@ -5,44 +5,34 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import NoReturn, TypeVar
 
 import click
 
 from spendwatch.domain.errors import printable
-from spendwatch.domain.period import BillingPeriod, DaySpan, parse_duration
+from spendwatch.domain.period import BillingPeriod, DaySpan, parse_day, parse_duration
 
 T = TypeVar("T")
 
 
-class _Parsed(click.ParamType[T]):
+class Parsed(click.ParamType[T]):
     """A value that is written as text; `parse` raises `ValueError` in words for people."""
 
     def __init__(self, name: str, kind: type[T], parse: Callable[[str], T]) -> None:
+        """Take its name in help texts, the type of the value, and what reads it."""
         self.name = name
         self._kind = kind
         self._parse = parse
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> T:
+        """Return the value, or fail with the reason."""
         if isinstance(value, self._kind):
             return value
         try:
             return self._parse(str(value))
         except ValueError as error:
             self.fail(str(error), param, ctx)
-
-
-def _day(text: str) -> date:
-    try:
-        day = datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007 -- a day has no zone
-    except ValueError:
-        msg = f"not a day: {printable(text)}; write it like 2026-09-14"
-        raise ValueError(msg) from None
-    if not _EARLIEST <= day <= _LATEST:
-        msg = f"must be from {_EARLIEST} to {_LATEST}, not {day}"
-        raise ValueError(msg)
-    return day
 
 
 def _duration(text: str) -> timedelta:
@@ -66,9 +56,8 @@ def actor() -> str:
 
 
 _LONGEST = timedelta(days=366)
-DURATION = _Parsed("DURATION", timedelta, _duration)
-_MONTH, _DAY = _Parsed("YYYY-MM", BillingPeriod, BillingPeriod.parse), _Parsed("YYYY-MM-DD", date, _day)
-_EARLIEST, _LATEST = date(2000, 1, 1), date(2199, 12, 31)
+DURATION = Parsed("DURATION", timedelta, _duration)
+_MONTH, _DAY = Parsed("YYYY-MM", BillingPeriod, BillingPeriod.parse), Parsed("YYYY-MM-DD", date, parse_day)
 first_option = click.option(
     "--from", "first", type=_DAY, help="First day, instead of a month. Default: the first of the month of --to."
 )

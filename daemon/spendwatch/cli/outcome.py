@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import tzinfo
 from pathlib import Path
 
@@ -23,62 +22,48 @@ from spendwatch.settings import Settings
 from spendwatch.state import Store
 from spendwatch.views.listings import statement_json
 
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """A receipt, or the reason why there is none."""
-
-    file: BillFile
-    receipt: Receipt | None = None
-    refused: UnreadableBillError | None = None
-    failed: str = ""
-
-    @property
-    def code(self) -> Exit:
-        """How a command ends for which this was all."""
-        if self.refused:
-            return Exit.BILL
-        return Exit.TRY_AGAIN if self.failed else Exit.DONE
-
-    @property
-    def text(self) -> str:
-        """What happened: on one line, with the refusals or remarks below it."""
-        if self.refused:
-            return refusal_text(self.file, self.refused)
-        if not self.receipt:
-            return f"{self.file.name}: {self.failed}" if self.failed else f"{self.file.name}: empty, ignored"
-        return "\n".join((_summary(self.file.name, self.receipt), *(f"  note: {one}" for one in self.receipt.remarks)))
-
-    def json(self, zone: tzinfo) -> dict[str, object]:
-        """Return all that is known of it, times in that zone."""
-        if self.receipt:
-            return _receipt_json(self.file.name, self.receipt, zone)
-        if not self.refused:
-            return {"file": self.file.name, "state": "failed" if self.failed else "empty", "why": self.failed}
-        refusals = [json_fields(one, "line", "column", "value", "reason", "accepts") for one in self.refused.refusals]
-        return {"file": self.file.name, "state": "refused", "sha256": self.refused.digest or None, "refusals": refusals}
-
-
-def code_of(outcomes: Sequence[Outcome]) -> Exit:
-    """Return how a command ends for which these were all."""
-    return Exit.BILL if any(one.refused for one in outcomes) else max((one.code for one in outcomes), default=Exit.DONE)
-
-
 IMPORTED = SourceName("import")
 """The source of files that were named on the command line."""
 
 
-def attempted(desk: IngestContext, path: Path, *, source: SourceName = IMPORTED) -> Outcome:
+def result_text(one: IngestResult) -> str:
+    """Return what became of a file: on one line, with the refusals or remarks below it."""
+    if one.refused:
+        return refusal_text(one.file, one.refused)
+    if not one.receipt:
+        return f"{one.file.name}: {one.failed}" if one.failed else f"{one.file.name}: empty, ignored"
+    return "\n".join((_summary(one.file.name, one.receipt), *(f"  note: {remark}" for remark in one.receipt.remarks)))
+
+
+def result_json(one: IngestResult, zone: tzinfo) -> dict[str, object]:
+    """Return all that is known of it, times in that zone."""
+    if one.receipt:
+        return _receipt_json(one.file.name, one.receipt, zone)
+    if not one.refused:
+        return {"file": one.file.name, "state": "failed" if one.failed else "empty", "why": one.failed}
+    refusals = [json_fields(each, "line", "column", "value", "reason", "accepts") for each in one.refused.refusals]
+    found = {"file": one.file.name, "state": "refused", "why": str(one.refused)}
+    return found | {"sha256": one.refused.digest or None, "refusals": refusals}
+
+
+def code_of(results: Sequence[IngestResult]) -> Exit:
+    """Return how a command ends for which these were all."""
+    if any(one.refused for one in results):
+        return Exit.BILL
+    return Exit.TRY_AGAIN if any(one.failed for one in results) else Exit.DONE
+
+
+def attempted(desk: IngestContext, path: Path, *, source: SourceName = IMPORTED) -> IngestResult:
     """Enter one file as that source's; it stays where it is."""
     file = BillFile(path.name, path, path.stat().st_size, source, desk.clock())
     if not file.size:
-        return Outcome(file)
+        return IngestResult(file)
     try:
-        return Outcome(file, receipt=enter(file, desk))
+        return IngestResult(file, receipt=enter(file, desk))
     except UnreadableBillError as error:
-        return Outcome(file, refused=error)
+        return IngestResult(file, refused=error)
     except ReaderFailedError as error:
-        return Outcome(file, failed=str(error))
+        return IngestResult(file, failed=str(error))
 
 
 def waiting_text(count: int) -> str:

@@ -15,10 +15,9 @@ from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
 from spendwatch.cli.exporting import counted_days
-from spendwatch.cli.options import first_option, json_option, last_option, month_option, refuse, span_of
+from spendwatch.cli.options import Parsed, first_option, json_option, last_option, month_option, refuse, span_of
 from spendwatch.cli.screen import Rows, clean, console, fitting, print_json, print_whole, table
 from spendwatch.cli.totals import outside_text
-from spendwatch.domain.errors import printable
 from spendwatch.domain.merging import Plan
 from spendwatch.domain.money import EXACT, Currency, shown
 from spendwatch.domain.period import BillingPeriod, DaySpan, days_text
@@ -36,14 +35,13 @@ from spendwatch.jobs.spend_report import (
     SpendQuery,
     SpendReport,
     UsedQuantities,
+    columns_of,
     filter_of,
-    is_column,
     report_csv,
     report_json,
     usage_text,
 )
 from spendwatch.settings import Settings
-from spendwatch.settings.suggestions import did_you_mean
 from spendwatch.state import Store, opened_store, system_clock
 
 
@@ -51,9 +49,20 @@ from spendwatch.state import Store, opened_store, system_clock
 @month_option
 @first_option
 @last_option
-@click.option("--by", default="workspace", show_default=True, metavar="A,B,…", help=f"Any of {', '.join(COLUMNS)}, tag:KEY.")
 @click.option(
-    "--where", multiple=True, metavar="KEY=PATTERN", help="Only spend that matches, as in `match`, by id or name; repeatable."
+    "--by",
+    "columns",
+    type=Parsed("A,B,…", tuple, columns_of),
+    default="workspace",
+    show_default=True,
+    help=f"Any of {', '.join(COLUMNS)}, tag:KEY.",
+)
+@click.option(
+    "--where",
+    "filters",
+    type=Parsed("KEY=PATTERN", tuple, filter_of),
+    multiple=True,
+    help="Only spend that matches, as in `match`, by id or name; repeatable.",
 )
 @click.option("--usage", is_flag=True, help="Show tokens, images, seconds, too; reads the lines on record, so it takes longer.")
 @click.option("--all-products", is_flag=True, help="Include products that are not watched.")
@@ -72,8 +81,8 @@ def report(
     month: BillingPeriod | None,
     first: date | None,
     last: date | None,
-    by: str,
-    where: Sequence[str],
+    columns: tuple[str, ...],
+    filters: tuple[tuple[str, str], ...],
     usage: bool,
     all_products: bool,
     as_json: bool,
@@ -88,13 +97,9 @@ def report(
     if as_json and as_csv:
         refuse("give either --json or --csv")
     if html:
-        if first or last or where or usage or all_products or as_json or as_csv:
+        if first or last or filters or usage or all_products or as_json or as_csv:
             refuse("--html goes with --month alone")
         return _write_page(place.settings(), html, month)
-    columns = tuple(dict.fromkeys(_known(part.strip(), "--by") for part in by.split(",") if part.strip()))
-    if not columns:
-        refuse(f"names nothing; use any of {', '.join(COLUMNS)}, tag:KEY", "--by")
-    filters = tuple(map(_filter, where))
     settings = place.settings()
     now: datetime = system_clock()
     today = now.astimezone(settings.zone).date()
@@ -127,25 +132,6 @@ def _write_page(settings: Settings, file: Path, month: BillingPeriod | None) -> 
     file.write_text(page, encoding="utf-8")
     click.echo(f"{file}: {len(page.encode()) / 1000:,.0f} kB")
     return Exit.DONE
-
-
-def _known(column: str, hint: str) -> str:
-    if not is_column(column):
-        refuse(
-            f"cannot use {printable(column)}; use any of {', '.join(COLUMNS)}, tag:KEY; {did_you_mean(column, COLUMNS)}".rstrip(
-                "; "
-            ),
-            hint,
-        )
-    return column
-
-
-def _filter(text: str) -> tuple[str, str]:
-    try:
-        key, pattern = filter_of(text)
-    except ValueError as error:
-        refuse(str(error), "--where")
-    return _known(key, "--where"), pattern
 
 
 def _used(store: Store, seen: SpendQuery, span: DaySpan) -> UsedQuantities:

@@ -16,8 +16,8 @@ from spendwatch.domain.alert import Rule
 from spendwatch.domain.policy import Policies, Severity
 from spendwatch.domain.routing import Silence
 from spendwatch.domain.scope import can_fit
+from spendwatch.domain.suggestions import suggestion
 from spendwatch.exact_json import json_fields
-from spendwatch.settings.suggestions import suggestion
 from spendwatch.state import opened_store, system_clock
 from spendwatch.views import changes
 from spendwatch.views.changes import LONGEST_SILENCE

@@ -26,6 +26,7 @@ from spendwatch.domain.scope import MATCHABLE, BudgetScope, Dimension
 from spendwatch.domain.spike import FEWEST_DAYS, UsualSpend, usual_spend
 from spendwatch.domain.standing import Picking, SpendSum, Standing
 from spendwatch.domain.statement import AccountId
+from spendwatch.domain.suggestions import suggestion
 from spendwatch.domain.thresholds import Level, levels_of
 from spendwatch.exact_json import json_value
 from spendwatch.jobs.balances import Scanned, runway, survey
@@ -36,7 +37,6 @@ from spendwatch.jobs.ledger_view import LedgerView
 from spendwatch.jobs.run_rates import RunRates
 from spendwatch.jobs.standings import stand
 from spendwatch.settings import Settings
-from spendwatch.settings.suggestions import suggestion
 from spendwatch.state import Store, opened_store, system_clock
 from spendwatch.views.moments import channel_notes
 

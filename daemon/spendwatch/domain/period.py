@@ -23,6 +23,9 @@ PROVIDER_ZONE = timezone(timedelta(hours=8))
 STAMP = "%Y%m%d%H%M%S"
 """How file names write a moment by that clock."""
 
+EARLIEST_DAY, LATEST_DAY = date(2000, 1, 1), date(2199, 12, 31)
+"""What people ask for lies between them."""
+
 _LABEL = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])", re.ASCII)
 _WEEK_LABEL = re.compile(r"([0-9]{4})-W([0-9]{2})", re.ASCII)
 _DECEMBER = 12
@@ -263,6 +266,18 @@ def parse_period(label: str) -> Period:
     if len(label) == len("2026-09-16"):
         return ShortPeriod(date.fromisoformat(label), PeriodKind.DAY)
     return BillingPeriod.parse(label)
+
+
+def parse_day(text: str) -> date:
+    """Return the day written as `2026-09-12`; else `ValueError`."""
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        day = date.min
+    if not EARLIEST_DAY <= day <= LATEST_DAY or text != day.isoformat():
+        msg = f"not a day: {printable(text)}; write it like 2026-09-12"
+        raise ValueError(msg)
+    return day
 
 
 def labels_in(month: BillingPeriod) -> Sequence[str]:

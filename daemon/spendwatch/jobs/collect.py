@@ -23,7 +23,7 @@ from spendwatch.jobs.ports import BillReader, BillSource, Health, Ledger
 _TRIES = 5
 """How often recording is retried when another process changes the same days."""
 
-ASIDE = "This copy will not be read again unless it is moved back to where it was dropped.\n"
+_ASIDE = "This copy will not be read again unless it is moved back to where it was dropped.\n"
 """Stands at the end of the reason beside a refused file."""
 
 _CHANCES = 2
@@ -36,7 +36,7 @@ class IngestResult:
 
     file: BillFile
     receipt: Receipt | None = None
-    refused: str = ""
+    refused: UnreadableBillError | None = None
     """Why the file could not be understood."""
     failed: str = ""
     """Why we could not read it now; it stays where it is."""
@@ -176,8 +176,8 @@ def take(file: BillFile, source: BillSource, desk: IngestContext, health: Health
 def _refuse(file: BillFile, source: BillSource, desk: IngestContext, error: UnreadableBillError) -> IngestResult:
     digest = error.digest or desk.reader.digest(file)
     desk.ledger.refuse(Rejection(Digest(digest), file.name, file.source, desk.clock(), str(error)))
-    source.reject(file, f"{refusal_text(file, error)}{ASIDE}")
-    return IngestResult(file, refused=str(error))
+    source.reject(file, f"{refusal_text(file, error)}{_ASIDE}")
+    return IngestResult(file, refused=error)
 
 
 def has_used_its_chances(file: BillFile, desk: IngestContext, error: ReaderFailedError) -> bool:

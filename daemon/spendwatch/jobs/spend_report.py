@@ -20,6 +20,7 @@ from spendwatch.domain.scope import TAG, Dimension, can_fit, value_of
 from spendwatch.domain.series_selection import DayTotal, Unwatched, authorities, uncounted, unwatched
 from spendwatch.domain.standing import SpendSum, Split
 from spendwatch.domain.statement import AccountId, SeriesKey, WorkspaceId
+from spendwatch.domain.suggestions import did_you_mean
 from spendwatch.domain.usage import unknown_among
 from spendwatch.exact_json import json_fields, json_value
 from spendwatch.jobs.overview_json import split_json
@@ -29,6 +30,7 @@ MONTH, CATEGORY = "month", "category"
 """No dimensions of the ledger: the billing month, and what is derived from commodity and item."""
 
 COLUMNS = (*(dimension.value for dimension in Dimension if dimension is not Dimension.TAGS), MONTH, CATEGORY)
+_USE = f"use any of {', '.join(COLUMNS)}, tag:KEY"
 TIMES = frozenset({Dimension.DAY.value, MONTH})
 """Rows of these have no counterpart in the period before."""
 
@@ -92,9 +94,19 @@ RowKey = tuple[tuple[str, ...], Currency]
 Sums = Mapping[RowKey, Sequence[SpendSum]]
 
 
-def is_column(text: str) -> bool:
-    """Return whether spend can be shown by that."""
-    return text in COLUMNS or (text.startswith(TAG) and text != TAG)
+def columns_of(text: str) -> tuple[str, ...]:
+    """Return by what spend is to be shown, written with commas between; `ValueError` where that cannot be."""
+    if found := tuple(dict.fromkeys(_column(part.strip()) for part in text.split(",") if part.strip())):
+        return found
+    msg = f"names nothing; {_USE}"
+    raise ValueError(msg)
+
+
+def _column(text: str) -> str:
+    if text in COLUMNS or (text.startswith(TAG) and text != TAG):
+        return text
+    msg = "; ".join(filter(None, (f"cannot use {printable(text)}", _USE, did_you_mean(text, COLUMNS))))
+    raise ValueError(msg)
 
 
 def filter_of(text: str) -> tuple[str, str]:
@@ -103,7 +115,7 @@ def filter_of(text: str) -> tuple[str, str]:
     if not equals or not can_fit(pattern):
         msg = f"{printable(text)} can never match" if equals else f"{printable(text)}: write KEY=PATTERN, like model=qwen*"
         raise ValueError(msg)
-    return key.strip(), pattern
+    return _column(key.strip()), pattern
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,40 +9,31 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, PlainValidator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from spendwatch.domain.alert import Rule
 from spendwatch.domain.commodity import MODEL_STUDIO
 from spendwatch.domain.errors import ConfigError, printable
 from spendwatch.domain.notification import Reason
+from spendwatch.domain.period import parse_day
 from spendwatch.domain.policy import AccountPolicy, Severity
 from spendwatch.domain.statement import ChargeKind
-from spendwatch.fields import Closed, one_text
+from spendwatch.domain.suggestions import suggestion
+from spendwatch.fields import Closed
 from spendwatch.settings import Settings
 from spendwatch.settings.layers import Layers
 from spendwatch.settings.loading import read_document, validated
-from spendwatch.settings.suggestions import suggestion
-from spendwatch.settings.value_types import Cash, ChannelNames, SignedAmount, Text, Title, threshold
+from spendwatch.settings.value_types import Cash, ChannelNames, SignedAmount, Text, Title, read, threshold
 from spendwatch.yaml_text import KeyPath
 
 _TYPES = tuple(sorted({rule.type for rule in Rule} | {"alert.resolved", "balance.recovered"}))
 
 
-def _moment(value: object) -> datetime:
-    text = one_text(value)
+def _moment(text: str) -> datetime:
     try:
         return datetime.fromisoformat(text)
     except ValueError:
         msg = f"not a time: {printable(text)}; write it like 2026-09-12 10:00"
-        raise ValueError(msg) from None
-
-
-def _day(value: object) -> date:
-    text = one_text(value)
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        msg = f"not a day: {printable(text)}; write it like 2026-09-12"
         raise ValueError(msg) from None
 
 
@@ -61,7 +52,7 @@ def _label(text: str) -> str:
         return text
 
 
-_Day = Annotated[date, PlainValidator(_day)]
+_Day = Annotated[date, read(parse_day)]
 
 
 class SpendPart(Closed):
@@ -114,7 +105,7 @@ class ExpectedPart(Closed):
 class MomentPart(Closed):
     """A moment, what comes in then, and what has been said since the moment before."""
 
-    at: Annotated[datetime, PlainValidator(_moment)]
+    at: Annotated[datetime, read(_moment)]
     spend: list[SpendPart] = Field(default_factory=list)
     balance: KnownBalance | None = None
     expect: list[ExpectedPart] | None = None

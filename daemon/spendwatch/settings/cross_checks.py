@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from spendwatch.channels.config import is_robot
 from spendwatch.domain.errors import printable
 from spendwatch.domain.statement import WorkspaceId
+from spendwatch.domain.suggestions import suggestion
 from spendwatch.settings.layers import SECRET_FILES, SECRET_KEYS, Layers, folded, secret_holders
-from spendwatch.settings.suggestions import suggestion
 from spendwatch.yaml_text import KeyPath
 
 _NAMED = ("accounts", "sources", "channels")

@@ -11,10 +11,10 @@ from pydantic_core import ErrorDetails
 
 from spendwatch.domain.errors import printable
 from spendwatch.domain.period import duration_text
+from spendwatch.domain.suggestions import did_you_mean, suggestion
 from spendwatch.fields import Later
 from spendwatch.settings.layers import EMPTY, SECRET_KEYS, Layers
 from spendwatch.settings.schema import DaemonFile
-from spendwatch.settings.suggestions import did_you_mean, suggestion
 from spendwatch.settings.value_types import MEANING
 from spendwatch.yaml_text import KeyPath
 

@@ -15,8 +15,8 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource
 
 from spendwatch.domain.errors import ConfigError, ConfigMistake
+from spendwatch.domain.suggestions import suggestion
 from spendwatch.settings.files import Outside, find_secret, read_text_file
-from spendwatch.settings.suggestions import suggestion
 from spendwatch.yaml_text import MAX_MISTAKES, NOT_LISTED, Document, KeyPath, Keys, Node, Place, Scalar, parse, path_text
 
 EMPTY = "is empty: give it a value, or leave the key out"

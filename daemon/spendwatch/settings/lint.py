@@ -17,12 +17,12 @@ from spendwatch.domain.money import EXACT, Currency, plain
 from spendwatch.domain.policy import AccountPolicy, ChannelName, FinerBudget, Policies, Threshold, WorkspacePolicy, channels_of
 from spendwatch.domain.scope import Dimension, Seen, dimension_of, portion_of
 from spendwatch.domain.statement import WorkspaceId
+from spendwatch.domain.suggestions import did_you_mean, suggestion
 from spendwatch.jobs.sample_alert import samples
 from spendwatch.letters.own_words import OwnWords, template_mistakes, wording_of
 from spendwatch.settings import Settings
 from spendwatch.settings.files import Location
 from spendwatch.settings.layers import Layers
-from spendwatch.settings.suggestions import did_you_mean, suggestion
 from spendwatch.settings.urls import split
 from spendwatch.settings.value_types import threshold
 from spendwatch.yaml_text import KeyPath, Place, path_text

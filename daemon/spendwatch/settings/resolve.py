@@ -15,11 +15,11 @@ from pydantic import BaseModel, SecretStr
 from spendwatch.domain.errors import printable
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.statement import AccountId, SourceName
+from spendwatch.domain.suggestions import suggestion
 from spendwatch.settings import Retention, Settings
 from spendwatch.settings.files import Location, Outside, find_secret
 from spendwatch.settings.layers import Layers
 from spendwatch.settings.policies import policies
-from spendwatch.settings.suggestions import suggestion
 from spendwatch.settings.urls import objection, split
 from spendwatch.yaml_text import KeyPath
 

@@ -16,7 +16,7 @@ from spendwatch.domain.errors import printable
 from spendwatch.domain.period import PeriodKind
 from spendwatch.domain.policy import ChannelName, Page, Severity, Site, Threshold
 from spendwatch.domain.scope import Counts, Dimension, portion_of
-from spendwatch.fields import Brief, ByKey, Closed, Later, one_text
+from spendwatch.fields import Brief, ByKey, Closed, Later, Zone, one_text
 from spendwatch.settings.layers import MainLayers
 from spendwatch.settings.value_types import (
     NO_LINK,
@@ -45,7 +45,6 @@ from spendwatch.settings.value_types import (
     Title,
     WholeDays,
     WorkspaceText,
-    Zone,
     refuse_at,
     repeated,
 )

@@ -8,7 +8,6 @@ from datetime import timedelta
 from decimal import Decimal
 from ipaddress import ip_network
 from typing import Annotated, NoReturn, TypeVar
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import AfterValidator, Field, PlainValidator
 from pydantic_core import PydanticCustomError
@@ -21,8 +20,8 @@ from spendwatch.domain.period import duration_label, duration_text, parse_durati
 from spendwatch.domain.policy import FORECAST, Threshold
 from spendwatch.domain.scope import EACH, TAG, Dimension, can_fit
 from spendwatch.domain.statement import ACCOUNT_ID
+from spendwatch.domain.suggestions import did_you_mean
 from spendwatch.fields import DURATION, duration, must, one_text
-from spendwatch.settings.suggestions import did_you_mean
 
 H = TypeVar("H", bound=Hashable)
 
@@ -46,7 +45,7 @@ _AMOUNT = r"^-?[0-9]+(\.[0-9]{1,10})?$"
 _ONE_DAY = timedelta(days=1)
 
 
-def _read(parse: Callable[[str], object], form: str | None = None) -> PlainValidator:
+def read(parse: Callable[[str], object], form: str | None = None) -> PlainValidator:
     """Return how a text is read; `form`: what editors are told of it, less strict than the parser."""
     given = Annotated[str, Field(pattern=form)]
     return PlainValidator(lambda value: parse(one_text(value)), json_schema_input_type=given)
@@ -61,7 +60,7 @@ def _is_line(text: str) -> bool:
     return bool(text) and text == text.strip() and text.isprintable() and len(text) <= LONGEST_NAME
 
 
-Text = Annotated[str, _read(str)]
+Text = Annotated[str, read(str)]
 Name = Annotated[
     Text,
     # Environment variables must be able to spell it.
@@ -174,14 +173,14 @@ def _budget(text: str, accepts: str = "digits and at most ten decimals, like 120
     return amount
 
 
-SignedAmount = Annotated[Decimal, _read(_amount, _AMOUNT)]
-Budget = Annotated[Decimal, _read(_budget, _AMOUNT)]
+SignedAmount = Annotated[Decimal, read(_amount, _AMOUNT)]
+Budget = Annotated[Decimal, read(_budget, _AMOUNT)]
 Cash = Annotated[
     Decimal,
-    _read(_amount, _AMOUNT),
+    read(_amount, _AMOUNT),
     must(lambda amount: amount >= 0, lambda amount: f"must be zero or more, not {plain(amount)}"),
 ]
-ThresholdText = Annotated[Threshold, _read(threshold, r"^(forecast )?[0-9]+(\.[0-9]+)?%?$")]
+ThresholdText = Annotated[Threshold, read(threshold, r"^(forecast )?[0-9]+(\.[0-9]+)?%?$")]
 _EACH = tuple(dimension.value for dimension in EACH)
 
 
@@ -194,7 +193,7 @@ def _for_each(text: str) -> str:
     return text
 
 
-ForEach = Annotated[str, _read(_for_each)]
+ForEach = Annotated[str, read(_for_each)]
 
 
 def _novelty(text: str) -> Dimension:
@@ -207,7 +206,7 @@ def _novelty(text: str) -> Dimension:
 
 
 Exceptional = Annotated[
-    Decimal | None, _read(lambda text: None if text == "none" else _budget(text, "an amount like 1200.00, or none"))
+    Decimal | None, read(lambda text: None if text == "none" else _budget(text, "an amount like 1200.00, or none"))
 ]
 """A budget, or `none`."""
 
@@ -218,7 +217,7 @@ Exceptional = Annotated[
 def _kept(shortest: timedelta) -> tuple[PlainValidator, AfterValidator, AfterValidator]:
     """Return the rules for how long something is kept: at least so long, and years if need be."""
     return (
-        _read(parse_duration, DURATION),
+        read(parse_duration, DURATION),
         must(
             lambda kept: kept >= shortest,
             lambda kept: (
@@ -232,25 +231,16 @@ def _kept(shortest: timedelta) -> tuple[PlainValidator, AfterValidator, AfterVal
     )
 
 
-def _time_zone(text: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(text)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        hint = did_you_mean(text, available_timezones())
-        msg = f"not a time zone: {printable(text)}; {hint or 'write an IANA name like Asia/Shanghai'}"
-        raise ValueError(msg) from None
-
-
-EscalateAfter = Annotated[timedelta, _read(duration, DURATION), must(bool, lambda _: "must be a second or more")]
+EscalateAfter = Annotated[timedelta, read(duration, DURATION), must(bool, lambda _: "must be a second or more")]
 Remind = Annotated[
     timedelta,
-    _read(duration, DURATION),
+    read(duration, DURATION),
     must(lambda pause: pause >= timedelta(minutes=1), lambda _: "must be a minute or more"),
 ]
 """Shorter ones would fill mailboxes."""
 WholeDays = Annotated[
     timedelta,
-    _read(duration, DURATION),
+    read(duration, DURATION),
     must(
         lambda left: left >= _ONE_DAY and not left % _ONE_DAY,
         lambda left: f"must be whole days like 7d, not '{duration_label(left)}'",
@@ -262,11 +252,10 @@ KeepLines = Annotated[timedelta, *_kept(SHORTEST_FOR_LINES)]
 KeepDeliveries = Annotated[timedelta, *_kept(SHORTEST_FOR_DELIVERIES)]
 DayOfMonth = Annotated[
     int,
-    _read(str),
+    read(str),
     must(_DAY.fullmatch, lambda text: f"must be a day that exists in every month, 1 to 28, not {printable(text)}"),
     AfterValidator(int),
 ]
-Zone = Annotated[ZoneInfo, _read(_time_zone)]
 
 
 # --- currencies, networks, lists
@@ -308,19 +297,19 @@ _ONCE_EACH = must(lambda items: repeated(items) is None, lambda items: f"{_shown
 
 CurrencyCode = Annotated[
     Currency,
-    _read(Currency),
+    read(Currency),
     must(is_currency, lambda text: f"not a currency code: {printable(text)}; write three capital letters like CNY"),
 ]
 _Network = Annotated[
     Network,
-    _read(_network),
+    read(_network),
     must(lambda one: one.prefixlen > 0, lambda one: f"contains every address: '{one}'; list the networks to allow"),
 ]
 Networks = Annotated[list[_Network], _ONCE_EACH]
 Floors = Annotated[list[Cash], _ONCE_EACH]
 RunwayThresholds = Annotated[list[WholeDays], _ONCE_EACH]
 Novelties = Annotated[
-    list[Annotated[Dimension, _read(_novelty)]], _ONCE_EACH, _not_empty("nothing would be reported; leave the key out")
+    list[Annotated[Dimension, read(_novelty)]], _ONCE_EACH, _not_empty("nothing would be reported; leave the key out")
 ]
 ChannelNames = Annotated[list[Name], _ONCE_EACH, _not_empty("nobody would be notified; leave the key out to use the default")]
 Products = Annotated[list[_Product], _ONCE_EACH, _not_empty("nothing would count as spend")]

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from spendwatch.addresses import LOOPBACK, Reach, address_in
+from spendwatch.addresses import address_in, is_loopback
 from spendwatch.domain.errors import printable
 from spendwatch.fields import Closed, must
 from spendwatch.settings.urls import split
@@ -92,8 +92,7 @@ class WebPart(Closed):
     @property
     def is_loopback(self) -> bool:
         """Whether only this machine can reach it."""
-        address = address_in(self.host)
-        return address is None or Reach(LOOPBACK).is_listed(address)
+        return is_loopback(self.host)
 
     @property
     def is_open(self) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from http import HTTPStatus
 from typing import Any, NoReturn
 
@@ -13,8 +12,8 @@ from starlette.exceptions import HTTPException
 
 from spendwatch.domain.errors import printable
 from spendwatch.domain.notification import DeliveryState
-from spendwatch.domain.period import BillingPeriod
-from spendwatch.jobs.spend_report import COLUMNS, filter_of, is_column
+from spendwatch.domain.period import BillingPeriod, parse_day
+from spendwatch.jobs.spend_report import COLUMNS, columns_of, filter_of
 
 _LONGEST = 300
 _MOST = 500
@@ -75,17 +74,6 @@ def _refuse(why: str) -> NoReturn:
     raise HTTPException(HTTPStatus.BAD_REQUEST, why)
 
 
-def _day(text: str) -> date:
-    try:
-        found = date.fromisoformat(text)
-    except ValueError:
-        found = date.min
-    if not date(2000, 1, 1) <= found <= date(2199, 12, 31) or text != found.isoformat():
-        msg = f"not a day: {printable(text)}; write it like 2026-09-14"
-        raise ValueError(msg)
-    return found
-
-
 def _flag(text: str) -> bool:
     if text not in {"true", "false"}:
         msg = f"must be true or false, not {printable(text)}"
@@ -113,28 +101,15 @@ def _one_of(*known: str) -> Callable[[str], str]:
     return parse
 
 
-def _columns(text: str) -> tuple[str, ...]:
-    found = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
-    if not found or not all(map(is_column, found)):
-        msg = f"use any of {', '.join(COLUMNS)}, tag:KEY"
-        raise ValueError(msg)
-    return found
-
-
-def _filter(text: str) -> tuple[str, str]:
-    key, pattern = filter_of(text)
-    return _columns(key)[0], pattern
-
-
 _TEXT: Mapping[str, object] = {"type": "string", "maxLength": _LONGEST}
 _MONTH_FORM = "^20[0-9]{2}-(0[1-9]|1[0-2])$"
 MONTH = Parameter(
     "month", BillingPeriod.parse, {"type": "string", "pattern": _MONTH_FORM}, "A month like 2026-09; default: the current one."
 )
-FIRST = Parameter("from", _day, {"type": "string", "format": "date"}, "First day, instead of a month.")
-LAST = Parameter("to", _day, {"type": "string", "format": "date"}, "Last day, included; default: today.")
-BY = Parameter("by", _columns, _TEXT, f"Columns, separated by commas: {', '.join(COLUMNS)}, tag:KEY.", ("workspace",))
-WHERE = Parameter("where", _filter, _TEXT, "Only spend that matches KEY=PATTERN.", is_repeatable=True)
+FIRST = Parameter("from", parse_day, {"type": "string", "format": "date"}, "First day, instead of a month.")
+LAST = Parameter("to", parse_day, {"type": "string", "format": "date"}, "Last day, included; default: today.")
+BY = Parameter("by", columns_of, _TEXT, f"Columns, separated by commas: {', '.join(COLUMNS)}, tag:KEY.", ("workspace",))
+WHERE = Parameter("where", filter_of, _TEXT, "Only spend that matches KEY=PATTERN.", is_repeatable=True)
 ALL_PRODUCTS = Parameter("all_products", _flag, {"type": "boolean"}, "Include products that are not watched.", default=False)
 FORMAT = Parameter(
     "format", _one_of("json", "csv"), {"type": "string", "enum": ["json", "csv"]}, "JSON, or a table for spreadsheets.", "json"
