@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Connection
 
 from spendwatch.domain.errors import LedgerUnavailableError
-from spendwatch.domain.notification import Delivery, DeliveryState, Loudness
+from spendwatch.domain.notification import Delivery, DeliveryId, DeliveryState, Loudness
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.review import Verdict
 from spendwatch.store.alert_book import AlertBook
@@ -200,7 +200,8 @@ def test_a_dead_copy_can_be_requeued_by_hand(database: Database, outbox: Outbox)
     (claimed,) = outbox.claim(FINANCE, NOON, 10)
     outbox.give_up(claimed.id, at=NOON, why="550 no")
     outbox.write_down()
-    (again,) = outbox.requeue(claimed.id[:10], now=NOON + HOUR)
+    assert outbox.requeue(claimed.id, now=NOON + HOUR) == 1
+    (again,) = outbox.find(claimed.id[:10])
     assert (again.state, again.attempts, again.due_at) == (DeliveryState.PENDING, 0, NOON + HOUR)
     assert (again.settled_at, again.last_error) == (None, "requeued by operator; before: 550 no")
 
@@ -210,7 +211,8 @@ def test_a_waiting_copy_can_be_made_due_by_hand_and_keeps_its_attempts(database:
     (claimed,) = outbox.claim(FINANCE, NOON, 10)
     outbox.retry(claimed.id, at=NOON + 9 * HOUR, why="451 later")
     outbox.write_down()
-    (again,) = outbox.requeue(claimed.id, now=NOON + HOUR)
+    assert outbox.requeue(claimed.id, now=NOON + HOUR) == 1
+    (again,) = outbox.find(claimed.id)
     assert (again.state, again.attempts, again.due_at) == (DeliveryState.PENDING, 1, NOON + HOUR)
     assert again.last_error == "451 later"
 
@@ -218,26 +220,28 @@ def test_a_waiting_copy_can_be_made_due_by_hand_and_keeps_its_attempts(database:
 def test_a_copy_that_arrived_or_is_being_attempted_is_not_requeued(database: Database, outbox: Outbox) -> None:
     put(database, "80%")
     (claimed,) = outbox.claim(FINANCE, NOON, 10)
-    assert outbox.requeue(claimed.id, now=NOON + HOUR) == (claimed,)
+    assert (outbox.requeue(claimed.id, now=NOON + HOUR), the_one(outbox)) == (0, claimed)
     outbox.delivered(claimed.id, at=NOON)
     outbox.write_down()
-    (settled,) = outbox.requeue(claimed.id, now=NOON + HOUR)
-    assert settled.state is DeliveryState.DELIVERED
+    assert outbox.requeue(claimed.id, now=NOON + HOUR) == 0
+    assert the_one(outbox).state is DeliveryState.DELIVERED
 
 
 def test_a_pending_copy_can_be_cancelled_by_hand(database: Database, outbox: Outbox) -> None:
     put(database, "80%")
-    (cancelled,) = outbox.cancel(the_one(outbox).id[:10], now=NOON)
+    assert outbox.cancel(the_one(outbox).id, now=NOON) == 1
+    cancelled = the_one(outbox)
     assert (cancelled.state, cancelled.settled_at) == (DeliveryState.CANCELLED, NOON)
     assert cancelled.last_error == "cancelled by operator"
     assert outbox.claim(FINANCE, NOON + HOUR, 10) == ()
-    assert outbox.cancel(cancelled.id, now=NOON + HOUR) == (cancelled,)
+    assert (outbox.cancel(cancelled.id, now=NOON + HOUR), the_one(outbox)) == (0, cancelled)
 
 
 def test_a_copy_cancelled_while_being_attempted_says_that_it_may_have_arrived(database: Database, outbox: Outbox) -> None:
     put(database, "80%")
     (claimed,) = outbox.claim(FINANCE, NOON, 10)
-    (cancelled,) = outbox.cancel(claimed.id, now=NOON)
+    outbox.cancel(claimed.id, now=NOON)
+    cancelled = the_one(outbox)
     outbox.delivered(claimed.id, at=NOON)
     outbox.write_down()
     assert the_one(outbox) == cancelled
@@ -245,12 +249,12 @@ def test_a_copy_cancelled_while_being_attempted_says_that_it_may_have_arrived(da
     assert cancelled.last_error == "cancelled by operator while being attempted: it may have arrived"
 
 
-def test_an_ambiguous_or_unknown_prefix_does_nothing(database: Database, outbox: Outbox) -> None:
+def test_an_id_is_found_by_its_beginning_and_nothing_by_none(database: Database, outbox: Outbox) -> None:
     put(database, *(str(number) for number in range(40)))
     shared = next(one.id[0] for one in outbox.listing() if sum(other.id[0] == one.id[0] for other in outbox.listing()) > 1)
-    assert len(outbox.cancel(shared, now=NOON)) == 2
-    assert outbox.cancel("", now=NOON) == ()
-    assert outbox.cancel("%", now=NOON) == ()
+    assert {one.id[0] for one in outbox.find(shared)} == {shared}
+    assert (outbox.find(""), outbox.find("%")) == ((), ())
+    assert [outbox.cancel(DeliveryId(some), now=NOON) for some in (shared, "", "%")] == [0, 0, 0]
     assert outbox.counts() == {(FINANCE, DeliveryState.PENDING): 40}
 
 
@@ -391,13 +395,13 @@ def test_everything_of_some_channels_is_requeued_or_cancelled_and_what_arrived_i
     outbox.give_up(by_label["dead"], at=NOON, why="550 no such user")
     outbox.retry(by_label["waiting"], at=NOON + HOUR, why="451 later")
     outbox.write_down()
-    assert outbox.requeue_all([FINANCE], now=NOON) == 2
+    assert outbox.requeue(channels=[FINANCE], now=NOON) == 2
     states = {one.notification.facts.threshold: (one.state, one.due_at) for one in outbox.listing()}
     pending = (DeliveryState.PENDING, NOON)
     assert [states[name] for name in ("dead", "waiting", "elsewhere")] == [pending] * 3
     assert (states["arrived"][0], states["going"][0]) == (DeliveryState.DELIVERED, DeliveryState.ATTEMPTING)
-    assert outbox.cancel_all([FINANCE], now=NOON + HOUR) == 3
-    assert outbox.cancel_all([FINANCE], now=NOON + HOUR) == 0
+    assert outbox.cancel(channels=[FINANCE], now=NOON + HOUR) == 3
+    assert outbox.cancel(channels=[FINANCE], now=NOON + HOUR) == 0
     ended = {one.notification.facts.threshold: (one.state, one.maybe_repeated) for one in outbox.listing()}
     cancelled = DeliveryState.CANCELLED
     assert [ended[name] for name in ("dead", "waiting", "going")] == [(cancelled, False), (cancelled, False), (cancelled, True)]

@@ -110,7 +110,7 @@ def _named(
 def _retry_all(settings: Settings, store: Store, channels: AbstractSet[ChannelName]) -> Exit:
     changes.take_up(store)
     reachable = channels & settings.channels.keys()
-    count = store.outbox.requeue_all(reachable, now=system_clock())
+    count = store.outbox.requeue(channels=reachable, now=system_clock())
     store.health.retry_channels(reachable)
     if gone := sorted(channels - reachable):
         click.echo(f"Not retried, because the configuration does not have the channel any more: {', '.join(gone)}", err=True)
@@ -144,11 +144,12 @@ def cancel(place: Place, delivery: str | None, channel: str | None, *, everythin
             channels = _named(store, settings, delivery, channel, everything=everything)
             if not yes and not click.confirm(f"Cancel everything that waits for {', '.join(sorted(channels))}?", err=True):
                 return Exit.INTERRUPTED
-            count = store.outbox.cancel_all(channels, now=system_clock())
+            count = store.outbox.cancel(channels=channels, now=system_clock())
             click.echo(f"{counted(count, 'delivery is', 'deliveries are')} cancelled.")
             return Exit.DONE
         found = the_one(store.outbox.find(delivery), "delivery", delivery, "spendwatch deliveries list")
-        (now,) = store.outbox.cancel(found.id, now=system_clock())
+        store.outbox.cancel(found.id, now=system_clock())
+        (now,) = store.outbox.find(found.id)
     if now.state is not DeliveryState.CANCELLED:
         refuse(f"{now.id} is {now.state.value}: only a waiting delivery can be cancelled", "DELIVERY")
     click.echo(f"{now.id} is cancelled.")

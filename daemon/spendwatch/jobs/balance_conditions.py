@@ -21,7 +21,7 @@ from spendwatch.domain.review import AlertsKnown, Condition
 from spendwatch.domain.run_rate import TooEarly, TooOld
 from spendwatch.domain.scope import BudgetScope
 from spendwatch.jobs.balances import Scanned, cause_of, runway, trouble_of
-from spendwatch.jobs.conditions import FAILURES_TOLD
+from spendwatch.jobs.conditions import FAILURES_TOLD, Troubles
 from spendwatch.jobs.run_rates import RunRates
 
 _DAILY = timedelta(days=1)
@@ -223,10 +223,11 @@ def failing_condition(
     trouble, after = trouble_of(balance, health, now), policy.balance.stale_after if policy.balance else None
     has_failed = health.failures >= (1 if health.is_lasting else FAILURES_TOLD)
     is_old = balance.is_stale if balance else after is not None and now - health.first_tried_at > after
-    summary = f"the balance of {policy.name or policy.account} cannot be read: {trouble}"
-    found = _of_source(policy, balance, Rule.BALANCE_FAILING, policies, summary, holds=has_failed or is_old)
-    facts = replace(found.facts, detail=trouble, cause=cause_of(health))
-    return replace(found, facts=facts, remind=policies.operators_remind or _DAILY)
+    summary, cause = f"the balance of {policy.name or policy.account} cannot be read: {trouble}", cause_of(health)
+    holds = has_failed or is_old
+    return _of_source(
+        policy, balance, Rule.BALANCE_FAILING, policies, holds=holds, summary=summary, detail=trouble, cause=cause
+    )
 
 
 def differing_condition(policy: AccountPolicy, balance: Position, policies: Policies) -> Condition:
@@ -234,7 +235,9 @@ def differing_condition(policy: AccountPolicy, balance: Position, policies: Poli
     difference, name = balance.difference, policy.name or policy.account
     holds = difference is not None and not difference.explained_by
     said = f"does not add up: computed {balance.computed}, reported {balance.reading.reported}" if holds else "adds up"
-    return _of_source(policy, balance, Rule.BALANCE_DIFFERING, policies, f"the balance of {name} {said}", holds=holds)
+    summary = f"the balance of {name} {said}"
+    found = _of_source(policy, balance, Rule.BALANCE_DIFFERING, policies, holds=holds, summary=summary)
+    return replace(found, remind=policies.operators_remind)
 
 
 def _of_source(
@@ -242,25 +245,12 @@ def _of_source(
     balance: Position | None,
     rule: Rule,
     policies: Policies,
-    summary: str,
-    *,
-    holds: bool,
+    **said: Any,  # noqa: ANN401 -- what all troubles have
 ) -> Condition:
-    scope, name = BudgetScope(policy.account), policy.name or policy.account
-    until = balance.billed.until if balance else None
-    facts = Facts(scope=scope, account_name=name, name=name, balance=balance, data_until=until)
-    amount = plain(balance.available.amount) if balance else ""
-    return Condition(
-        AlertKey(rule, scope),
-        holds=holds,
-        severity=Severity.WARNING,
-        summary=summary,
-        facts=facts,
-        channels=policies.operators,
-        amount=amount,
-        remind=policies.operators_remind,
-        escalate=policies.operators_escalate,
-    )
+    name, scope = policy.name or policy.account, BudgetScope(policy.account)
+    troubles = Troubles(policies, balance.billed.until if balance else None)
+    found = troubles.of(rule, scope, account_name=name, name=name, balance=balance, **said)
+    return replace(found, amount=plain(balance.available.amount) if balance else "")
 
 
 def judge_balances(

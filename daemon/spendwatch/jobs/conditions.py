@@ -92,19 +92,14 @@ def _foreign(standing: Standing, money: Money, account_name: str) -> Condition:
 
 
 @dataclass(frozen=True, slots=True)
-class _Troubles:
+class Troubles:
     """What all troubles of the program's own surroundings have in common."""
 
     policies: Policies
     until: datetime | None
     """Up to when there are bills."""
 
-    @property
-    def operators(self) -> tuple[ChannelName, ...]:
-        """Who is notified."""
-        return self.policies.operators
-
-    def of(self, rule: Rule, scope: AlertScope, *, holds: bool, summary: str, detail: str, **facts: Any) -> Condition:  # noqa: ANN401 -- any figures
+    def of(self, rule: Rule, scope: AlertScope, *, holds: bool, summary: str, detail: str = "", **facts: Any) -> Condition:  # noqa: ANN401 -- any figures
         """Return whether there is one."""
         told = {"name": scope.name} if isinstance(scope, NamedScope) else {}
         return Condition(
@@ -113,7 +108,7 @@ class _Troubles:
             severity=Severity.WARNING,
             summary=summary,
             facts=Facts(**{"scope": scope, "detail": detail, "data_until": self.until, **told, **facts}),
-            channels=self.operators,
+            channels=self.policies.operators,
             remind=self.policies.operators_remind or _DAILY,
             escalate=self.policies.operators_escalate,
         )
@@ -124,7 +119,7 @@ def health_conditions(
 ) -> list[Condition]:
     """Return the troubles of sources, files, channels and the configuration."""
     until = max(view.data_until(around.policies.products).values(), default=None)
-    troubles, now = _Troubles(around.policies, until), fresh.now
+    troubles, now = Troubles(around.policies, until), fresh.now
     found: list[Condition] = []
     going_on: set[SourceName] = set()
     for source in health.sources():
@@ -150,7 +145,7 @@ def health_conditions(
 
 
 def _source_conditions(
-    source: SourceHealth, after: timedelta, troubles: _Troubles, known: AlertsKnown, now: datetime
+    source: SourceHealth, after: timedelta, troubles: Troubles, known: AlertsKnown, now: datetime
 ) -> Iterator[Condition]:
     scope, silence = NamedScope(Subject.SOURCE, source.name), source.silence(now)
     is_told = _is_told(source, known.latest(AlertKey(Rule.SOURCE_FAILING, scope)))
@@ -172,7 +167,7 @@ def _silent_accounts(
         before = known.latest(AlertKey(Rule.STALE, scope))
         others_come = not fresh.sources_of(policy.account).isdisjoint(going_on)
         text = duration_text(silence or timedelta())
-        yield _Troubles(around.policies, until.get(policy.account)).of(
+        yield Troubles(around.policies, until.get(policy.account)).of(
             Rule.STALE,
             scope,
             holds=silence is not None and (others_come or (before is not None and before.is_firing)),
@@ -254,7 +249,7 @@ def _channel_condition(
     troubles = {target: why for (name, target), why in around.troubles.items() if name == channel.name}
     died = "\n".join(dict.fromkeys(why for target, why in troubles.items() if targets is None or target in targets))
     trouble = channel.trouble or died.partition("\n")[0]
-    found = _Troubles(around.policies, until).of(
+    found = Troubles(around.policies, until).of(
         Rule.CHANNEL_FAILING,
         NamedScope(Subject.CHANNEL, channel.name),
         holds=max(channel.failures, channel.pauses) >= FAILURES_TOLD or channel.disabled or bool(died),
@@ -265,7 +260,7 @@ def _channel_condition(
     return replace(found, channels=_ways_around(channel.name, around))
 
 
-def _unassigned(layout: str, examples: Sequence[str], troubles: _Troubles) -> Condition:
+def _unassigned(layout: str, examples: Sequence[str], troubles: Troubles) -> Condition:
     """Return that bills of a layout have usage of no workspace: reported once for each layout."""
     shown = [printable(example) if example else "no instance id" for example in examples]
     what = f"{layout}: usage whose workspace cannot be read, for example {shown[0]}"
@@ -276,7 +271,7 @@ def _unassigned(layout: str, examples: Sequence[str], troubles: _Troubles) -> Co
 
 
 def _rejection_conditions(
-    rejections: Sequence[Rejection], troubles: _Troubles, known: AlertsKnown, rejected_in: Mapping[SourceName, str]
+    rejections: Sequence[Rejection], troubles: Troubles, known: AlertsKnown, rejected_in: Mapping[SourceName, str]
 ) -> list[Condition]:
     keys = [AlertKey(Rule.REJECTED, NamedScope(Subject.FILE, rejection.digest)) for rejection in rejections]
     fresh = tuple(
@@ -296,7 +291,7 @@ def _rejection_conditions(
                 folder=rejected_in.get(rejection.source, ""),
                 data_until=troubles.until,
             ),
-            channels=troubles.operators,
+            channels=troubles.policies.operators,
         )
         for order, (rejection, key) in enumerate(zip(rejections, keys, strict=True))
     ]

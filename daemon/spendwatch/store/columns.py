@@ -10,6 +10,7 @@ from decimal import Decimal
 from enum import StrEnum
 from functools import cache, lru_cache
 from itertools import islice
+from operator import attrgetter
 from types import NoneType
 from typing import TYPE_CHECKING, Any, NewType, TypeAlias, TypeVar, get_args, get_origin, get_type_hints
 
@@ -38,6 +39,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from spendwatch.domain.money import SCALE, WHOLE_DIGITS, exact_sum, parse_amount, plain
+from spendwatch.domain.period import BillingPeriod
 
 metadata = MetaData(
     naming_convention={
@@ -104,6 +106,11 @@ class Written(TypeDecorator[Any]):
 
 Texts = Written(lambda several: json.dumps(list(several)), lambda text: tuple(json.loads(text)))
 """Several texts in one column, as a JSON list; its escapes hold whatever a text may contain."""
+
+_Period = Written(attrgetter("label"), lru_cache(maxsize=1024)(BillingPeriod.parse))
+_Periods = Written(
+    lambda several: Texts.write(one.label for one in several), lambda text: tuple(map(BillingPeriod.parse, Texts.read(text)))
+)
 
 
 def choice(kind: type[StrEnum]) -> Written:
@@ -210,6 +217,8 @@ _TYPES: Mapping[object, TypeEngine[Any] | type[TypeEngine[Any]]] = {
     date: Date,
     datetime: Moment,
     Decimal: Total,
+    BillingPeriod: _Period,
+    tuple[BillingPeriod, ...]: _Periods,
     tuple: Texts,
 }
 
@@ -222,8 +231,13 @@ def columns_of(kind: type[Any], *, key: str = "", but: Collection[str] = ()) -> 
         hint = choices[0] if NoneType in choices else hints[name]
         while isinstance(hint, NewType):
             hint = hint.__supertype__
-        own = _TYPES.get(get_origin(hint) or hint) or choice(hint)
+        own = _TYPES.get(hint) or _TYPES.get(get_origin(hint)) or choice(hint)
         yield Column(name, own, primary_key=name == key, nullable=NoneType in choices)
+
+
+def columns_like(table: Table, kind: type[Any]) -> Sequence[Column[Any]]:
+    """Return the columns of a table that hold the fields of a dataclass, in their order."""
+    return tuple(table.c[field.name] for field in fields(kind))
 
 
 def texts(*names: str) -> Iterator[Column[str]]:

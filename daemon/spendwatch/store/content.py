@@ -8,9 +8,8 @@ from datetime import date
 from sqlalchemy import Column, Connection, Integer, LargeBinary, Table, delete, distinct, func, select, update
 
 from spendwatch.domain.merging import NewContent
-from spendwatch.domain.period import BillingPeriod
-from spendwatch.domain.statement import AccountId, Digest, SeriesKey
-from spendwatch.store.columns import StoredText, batches, insert_into, metadata
+from spendwatch.domain.statement import Digest, SeriesKey
+from spendwatch.store.columns import StoredText, batches, columns_like, insert_into, metadata
 from spendwatch.store.day import is_month
 from spendwatch.store.statement_day import statement_day
 
@@ -74,11 +73,11 @@ def give_up_contents(connection: Connection, digests: Iterable[Digest], series: 
 
 def crowded_series(connection: Connection) -> list[SeriesKey]:
     """Return the series that hold more contents than days."""
-    names = (statement_day.c.account, statement_day.c.period, statement_day.c.series)
+    names = columns_like(statement_day, SeriesKey)
     held = select(*names).join(content, content.c.digest == statement_day.c.content).where(func.length(content.c.packed) > 0)
     contents, days = (func.count(distinct(column)) for column in (statement_day.c.content, statement_day.c.day))
     found = connection.execute(held.group_by(*names).having(contents > days))
-    return [SeriesKey(AccountId(account), BillingPeriod.parse(label), series) for account, label, series in found]
+    return [SeriesKey(*row) for row in found]
 
 
 def forget_unused(connection: Connection) -> None:

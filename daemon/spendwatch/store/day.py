@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date
 
-from sqlalchemy import Boolean, Column, Connection, Date, Integer, PrimaryKeyConstraint, Table, and_, delete, func, select
+from sqlalchemy import Boolean, Column, Connection, Integer, PrimaryKeyConstraint, Table, and_, delete, func, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from spendwatch.domain.merging import ResolvedDay
 from spendwatch.domain.period import BillingPeriod
-from spendwatch.domain.statement import AccountId, DayKey, SeriesKey
-from spendwatch.store.columns import Row, metadata, texts, upsert
+from spendwatch.domain.statement import DayKey, SeriesKey
+from spendwatch.store.columns import Row, columns_like, columns_of, metadata, upsert
 
 day = Table(
     "day",
     metadata,
-    *texts("period", "account", "series"),
-    Column("day", Date, nullable=False),
+    *columns_of(DayKey),
     Column("lines", Integer, nullable=False),
     # Whether lines of it stand on another day of the month, too, in another statement.
     Column("is_linked", Boolean, nullable=False),
@@ -34,12 +33,12 @@ def is_day(table: Table, key: DayKey) -> ColumnElement[bool]:
 
 def is_month(table: Table, series: SeriesKey) -> ColumnElement[bool]:
     """Return the condition that a row belongs to that account, period and series."""
-    return and_(table.c.period == series.period.label, table.c.account == series.account, table.c.series == series.series)
+    return and_(table.c.period == series.period, table.c.account == series.account, table.c.series == series.series)
 
 
 def month_row(series: SeriesKey) -> Row:
     """Return the columns that tell which account, period and series."""
-    return {"period": series.period.label, "account": series.account, "series": series.series}
+    return {"period": series.period, "account": series.account, "series": series.series}
 
 
 def day_row(key: DayKey) -> Row:
@@ -63,12 +62,8 @@ def put_lines(connection: Connection, resolved: ResolvedDay, revision: int) -> N
 
 def changed_days(connection: Connection, periods: Iterable[BillingPeriod]) -> dict[DayKey, int]:
     """Return each day with lines in these periods, and the revision of the ledger that made it what it is."""
-    query = select(day.c.account, day.c.period, day.c.series, day.c.day, day.c.changed_in)
-    found = connection.execute(query.where(day.c.period.in_([period.label for period in periods])))
-    return {
-        DayKey(AccountId(account), BillingPeriod.parse(label), series, when): revision
-        for account, label, series, when, revision in found
-    }
+    query = select(*columns_like(day, DayKey), day.c.changed_in).where(day.c.period.in_(list(periods)))
+    return {DayKey(*key): revision for *key, revision in connection.execute(query)}
 
 
 def remove_lines(connection: Connection, key: DayKey) -> None:

@@ -4,25 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import (
-    Column,
-    Connection,
-    Date,
-    ForeignKeyConstraint,
-    Integer,
-    PrimaryKeyConstraint,
-    Table,
-    delete,
-    func,
-    insert,
-    select,
-)
+from sqlalchemy import Connection, ForeignKeyConstraint, PrimaryKeyConstraint, Table, delete, func, insert, select
 
-from spendwatch.domain.money import Currency
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.series_selection import DayTotal, authorities
-from spendwatch.domain.statement import AccountId, DayKey, SeriesKey
-from spendwatch.store.columns import ExactSum, Total, metadata, texts
+from spendwatch.domain.statement import DayKey, SeriesKey
+from spendwatch.store.columns import ExactSum, columns_like, columns_of, metadata
 from spendwatch.store.day import is_day
 from spendwatch.store.spend import spend
 
@@ -31,11 +18,8 @@ _PLACE = ("period", "account", "series", "day", "product", "currency")
 day_total = Table(
     "day_total",
     metadata,
-    *texts("period", "account", "series"),
-    Column("day", Date, nullable=False),
-    *texts("product", "currency"),
-    Column("amount", Total, nullable=False),
-    Column("lines", Integer, nullable=False),
+    *columns_of(SeriesKey),
+    *columns_of(DayTotal, but=("series",)),
     PrimaryKeyConstraint(*_PLACE),
     ForeignKeyConstraint(["period", "account", "series", "day"], ["day.period", "day.account", "day.series", "day.day"]),
     sqlite_with_rowid=False,
@@ -57,18 +41,9 @@ def remove_totals(connection: Connection, day: DayKey) -> None:
 
 def totals_of(connection: Connection, period: BillingPeriod) -> tuple[DayTotal, ...]:
     """Return what every series says of that period."""
-    query = select(day_total).where(day_total.c.period == period.label).order_by(*day_total.primary_key)
-    return tuple(
-        DayTotal(
-            SeriesKey(AccountId(row.account), period, row.series),
-            row.day,
-            row.product,
-            Currency(row.currency),
-            row.amount,
-            row.lines,
-        )
-        for row in connection.execute(query)
-    )
+    columns = *columns_like(day_total, SeriesKey), *columns_like(day_total, DayTotal)[1:]
+    query = select(*columns).where(day_total.c.period == period).order_by(*day_total.primary_key)
+    return tuple(DayTotal(SeriesKey(*row[:3]), *row[3:]) for row in connection.execute(query))
 
 
 def series_that_count(connection: Connection, period: BillingPeriod, products: Collection[str] | None) -> Sequence[SeriesKey]:

@@ -229,27 +229,17 @@ class Outbox(Book):
         with self._database.reading() as connection:
             return deliveries(connection, query)
 
-    def requeue(self, id_prefix: str, *, now: datetime) -> Sequence[Delivery]:
-        """Make the one delivery whose id begins so due now: a dead one from its first attempt on, a waiting one as it is.
+    def requeue(self, *which: DeliveryId, channels: Collection[ChannelName] = (), now: datetime) -> int:
+        """Make due now what waits of these, and what is dead, that from its first attempt on; return how many that were."""
+        waiting = update(delivery).where(_waits).values(state=_PENDING, due_at=now, is_held=False)
+        return self._by_hand(which, channels, waiting, update(delivery).where(_is_dead).values(**_afresh(now, _REQUEUED)))
 
-        Returns what the prefix fits, as it is afterwards; when it fits several, nothing is done.
-        """
-        return self._by_hand(id_prefix, *_requeued(now))
-
-    def requeue_all(self, channels: Collection[ChannelName], *, now: datetime) -> int:
-        """Do the same with every waiting or dead delivery of these channels; return their number."""
-        return self._all_by_hand(delivery.c.channel.in_(channels), *_requeued(now))
-
-    def cancel(self, id_prefix: str, *, now: datetime) -> Sequence[Delivery]:
-        """Cancel the one unsettled delivery whose id begins so.
-
-        Returns what the prefix fits, as it is afterwards; when it fits several, nothing is done.
-        """
-        return self._by_hand(id_prefix, *_cancelled(now))
-
-    def cancel_all(self, channels: Collection[ChannelName], *, now: datetime) -> int:
-        """Cancel every unsettled delivery of these channels; return their number."""
-        return self._all_by_hand(delivery.c.channel.in_(channels), *_cancelled(now))
+    def cancel(self, *which: DeliveryId, channels: Collection[ChannelName] = (), now: datetime) -> int:
+        """Cancel what is not settled of these; return how many that were."""
+        end = {"state": DeliveryState.CANCELLED, "settled_at": now}
+        waiting = update(delivery).where(_waits).values(**end, last_error=_CANCELLED)
+        going = update(delivery).where(_is_attempting).values(**end, last_error=_CANCELLED_LATE, maybe_repeated=True)
+        return self._by_hand(which, channels, waiting, going)
 
     def counts(self) -> Mapping[tuple[ChannelName, DeliveryState], int]:
         """Return how many deliveries of each channel are in each state."""
@@ -387,29 +377,11 @@ class Outbox(Book):
                     self._outcomes.pop(which, None)
                     self._leased.discard(which)
 
-    def _by_hand(self, prefix: str, *changes: Update) -> Sequence[Delivery]:
+    def _by_hand(self, which: Collection[DeliveryId], channels: Collection[ChannelName], *changes: Update) -> int:
+        """Change these deliveries, and all of these channels."""
+        meant = or_(delivery.c.id.in_(which), delivery.c.channel.in_(channels))
         with self._database.writing() as connection:
-            found = deliveries_beginning(connection, prefix, limit=2)
-            if len(found) != 1:
-                return found
-            for change in changes:
-                connection.execute(change.where(delivery.c.id == found[0].id))
-            return deliveries(connection, select_deliveries(delivery.c.id == found[0].id))
-
-    def _all_by_hand(self, which: ColumnElement[bool], *changes: Update) -> int:
-        with self._database.writing() as connection:
-            return sum(connection.execute(change.where(which)).rowcount for change in changes)
-
-
-def _requeued(now: datetime) -> tuple[Update, Update]:
-    waiting = update(delivery).where(_waits).values(state=_PENDING, due_at=now, is_held=False)
-    return waiting, update(delivery).where(_is_dead).values(**_afresh(now, _REQUEUED))
-
-
-def _cancelled(now: datetime) -> tuple[Update, Update]:
-    end = {"state": DeliveryState.CANCELLED, "settled_at": now}
-    waiting = update(delivery).where(_waits).values(**end, last_error=_CANCELLED)
-    return waiting, update(delivery).where(_is_attempting).values(**end, last_error=_CANCELLED_LATE, maybe_repeated=True)
+            return sum(connection.execute(change.where(meant)).rowcount for change in changes)
 
 
 def _in_order(*, is_probe: bool) -> Select[tuple[DeliveryId]]:

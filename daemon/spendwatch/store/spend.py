@@ -10,7 +10,6 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
-    Date,
     ForeignKeyConstraint,
     Integer,
     PrimaryKeyConstraint,
@@ -29,7 +28,7 @@ from spendwatch.domain.scope import Dimension, Seen
 from spendwatch.domain.standing import SpendSum
 from spendwatch.domain.statement import AccountId, ChargeKind, DayKey, SeriesKey, SpendRow, WorkspaceId
 from spendwatch.store.bulk import no_conflict, put_columns
-from spendwatch.store.columns import Amount, ExactSum, batches, metadata, texts
+from spendwatch.store.columns import Amount, ExactSum, batches, columns_of, metadata, texts
 from spendwatch.store.day import day_row, is_day, is_month
 
 T = TypeVar("T")
@@ -40,8 +39,7 @@ _DIMENSIONS = SpendRow._fields[:-3]
 spend = Table(
     "spend",
     metadata,
-    *texts("period", "account", "series"),
-    Column("day", Date, nullable=False),
+    *columns_of(DayKey),
     Column("position", Integer, nullable=False),
     *texts(*_DIMENSIONS),
     Column("billed_cost", Amount, nullable=False),
@@ -66,6 +64,18 @@ def put_rows(connection: Connection, day: ResolvedDay) -> None:
         positions = range(first, first + len(batch))
         put_columns(connection, spend, {**same, "position": positions, **columns}, no_conflict)
         first += len(batch)
+
+
+def rows_by_day(connection: Connection, month: SeriesKey) -> dict[DayKey, list[SpendRow]]:
+    """Return the roll-up of each day of a series."""
+    columns = (spend.c[name] for name in SpendRow._fields)
+    query = select(spend.c.day, *columns).where(is_month(spend, month)).order_by(spend.c.day, spend.c.position)
+    found: dict[DayKey, list[SpendRow]] = {}
+    for on, *values in connection.execute(query):
+        row = SpendRow(*values)
+        key = DayKey(month.account, month.period, month.series, on)
+        found.setdefault(key, []).append(row._replace(charge=ChargeKind(row.charge)))
+    return found
 
 
 def remove_rows(connection: Connection, day: DayKey) -> None:
@@ -130,7 +140,7 @@ def products_charged_since(connection: Connection, since: date) -> Mapping[Accou
 
 def _charged_since(since: date, *columns: Column[Any]) -> Select[*tuple[Any, ...]]:
     # The billing month wins over the date: a day's lines may stand in the bill of the month before.
-    earliest = BillingPeriod(since.year, since.month).previous().label
+    earliest = BillingPeriod(since.year, since.month).previous()
     return select(*columns).distinct().where(spend.c.period >= earliest, spend.c.day >= since)
 
 

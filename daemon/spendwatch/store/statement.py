@@ -12,7 +12,7 @@ from spendwatch.domain.health import Rejection
 from spendwatch.domain.merging import ResolvedDay
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import AccountId, Digest, Kind, SourceName, Statement, TaxBasis
-from spendwatch.store.columns import Row, Texts, begins_with, columns_of, insert_into, metadata, upsert
+from spendwatch.store.columns import Row, begins_with, columns_like, columns_of, insert_into, metadata, upsert
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,7 @@ statement = Table(
     "statement",
     metadata,
     Column("id", Integer, primary_key=True),
-    *columns_of(EnteredStatement, but=("periods",)),
-    Column("periods", Texts, nullable=False),
+    *columns_of(EnteredStatement),
     Index(None, "digest"),
     UniqueConstraint("identity"),
 )
@@ -89,7 +88,6 @@ def enter(
         **{name: getattr(entered, name) for name in _SAME},
         "name": name,
         "source": source,
-        "periods": [period.label for period in entered.periods],
         "new": new,
         "changed": changed,
         "same": max(0, entered.lines - new - changed),
@@ -105,21 +103,15 @@ def enter(
 
 def latest_statements(connection: Connection, limit: int | None = None) -> tuple[EnteredStatement, ...]:
     """Return the statements received last, the latest first: the same bytes exported once more were received once more."""
-    latest = select(statement).order_by(statement.c.received_at.desc(), statement.c.id.desc())
-    found = connection.execute(latest.limit(limit)).mappings()
-    return tuple(_entered(dict(row)) for row in found)
+    latest = select(*columns_like(statement, EnteredStatement)).order_by(statement.c.received_at.desc(), statement.c.id.desc())
+    return tuple(EnteredStatement(*row) for row in connection.execute(latest.limit(limit)))
 
 
 def statements_beginning(connection: Connection, prefix: str, limit: int = 10) -> tuple[EnteredStatement, ...]:
     """Return the statements whose id, or the digest of whose bytes, begins so."""
     begins = or_(begins_with(statement.c.identity, prefix), begins_with(statement.c.digest, prefix))
-    query = select(statement).where(begins).order_by(statement.c.identity).limit(limit)
-    return tuple(_entered(dict(row)) for row in connection.execute(query).mappings()) if prefix else ()
-
-
-def _entered(row: Row) -> EnteredStatement:
-    own = {name: value for name, value in row.items() if name != "id"}
-    return EnteredStatement(**{**own, "periods": tuple(map(BillingPeriod.parse, row["periods"]))})
+    query = select(*columns_like(statement, EnteredStatement)).where(begins).order_by(statement.c.identity).limit(limit)
+    return tuple(EnteredStatement(*row) for row in connection.execute(query)) if prefix else ()
 
 
 def put_rejection(connection: Connection, refused: Rejection) -> None:

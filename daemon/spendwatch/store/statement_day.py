@@ -22,9 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.elements import ColumnElement
 
 from spendwatch.domain.merging import Held, HeldStatement
-from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import (
-    AccountId,
     Coverage,
     DayContent,
     DayKey,
@@ -36,7 +34,7 @@ from spendwatch.domain.statement import (
 )
 from spendwatch.domain.usage import TellingDays
 from spendwatch.store.bulk import no_conflict, put_many
-from spendwatch.store.columns import Moment, Row, StoredText, Texts, batches, columns_of, metadata, texts
+from spendwatch.store.columns import Moment, Row, StoredText, Texts, batches, columns_like, columns_of, metadata
 from spendwatch.store.day import day_row, is_month, linked_days, month_row
 from spendwatch.store.statement import number_of, statement
 
@@ -53,8 +51,7 @@ version = Table(
 statement_day = Table(
     "statement_day",
     metadata,
-    *texts("period", "account", "series"),
-    Column("day", Date, nullable=False),
+    *columns_of(DayKey),
     Column("statement", ForeignKey("statement.id"), nullable=False, index=True),
     Column("version", Integer, nullable=False),
     Column("content", StoredText, nullable=False, index=True),
@@ -67,7 +64,7 @@ statement_day = Table(
 coverage = Table(
     "coverage",
     metadata,
-    *texts("period", "account", "series"),
+    *columns_of(SeriesKey),
     Column("statement", ForeignKey("statement.id"), nullable=False, index=True),
     Column("version", Integer, nullable=False),
     Column("first_day", Date, nullable=False),
@@ -185,19 +182,16 @@ def telling_days_of(connection: Connection, series: Iterable[SeriesKey]) -> Tell
 
 def newest_of(connection: Connection, which: ColumnElement[bool]) -> Iterator[tuple[DayKey, datetime, int]]:
     """Yield these days, each with how new the newest statement is that has lines of it, and how many statements have."""
-    columns = (statement_day.c.account, statement_day.c.period, statement_day.c.series, statement_day.c.day)
+    columns = columns_like(statement_day, DayKey)
     query = select(*columns, func.max(version.c.moment), func.count()).join(
         version, (version.c.statement == statement_day.c.statement) & (version.c.number == statement_day.c.version)
     )
-    for account, label, series, day, moment, count in connection.execute(query.where(which).group_by(*columns)):
-        yield DayKey(AccountId(account), BillingPeriod.parse(label), series, day), moment, count
+    for *key, moment, count in connection.execute(query.where(which).group_by(*columns)):
+        yield DayKey(*key), moment, count
 
 
 def series_spoken_of(connection: Connection, identity: Digest) -> frozenset[SeriesKey]:
     """Return the series that a statement on record speaks of."""
-    names, number = ("account", "period", "series"), number_of(connection, identity)
-    days, covers = (
-        select(*(table.c[name] for name in names)).where(table.c.statement == number) for table in (statement_day, coverage)
-    )
-    found = connection.execute(days.union(covers))
-    return frozenset(SeriesKey(AccountId(account), BillingPeriod.parse(label), series) for account, label, series in found)
+    number, tables = number_of(connection, identity), (statement_day, coverage)
+    days, covers = (select(*columns_like(table, SeriesKey)).where(table.c.statement == number) for table in tables)
+    return frozenset(SeriesKey(*row) for row in connection.execute(days.union(covers)))

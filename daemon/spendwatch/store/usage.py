@@ -75,7 +75,7 @@ def used_on(
 
 def outstanding_days(connection: Connection, periods: Sequence[BillingPeriod], since: datetime) -> tuple[OutstandingDay, ...]:
     """Return what each series shows as unpaid in these periods, by day and currency, in statements since then."""
-    wanted = statement_day.c.period.in_([period.label for period in periods])
+    wanted = statement_day.c.period.in_(list(periods))
     newest = {day: moment for day, moment, _ in newest_of(connection, wanted) if moment >= since}
     found = []
     for month in sorted({day.month for day in newest}):

@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 from spendwatch.domain.period import PROVIDER_ZONE, BillingPeriod
 from spendwatch.domain.statement import AccountId, SeriesKey, Statement
-from spendwatch.store.columns import Moment, Row, metadata, texts, upsert
+from spendwatch.store.columns import Moment, Row, columns_like, columns_of, metadata, upsert
 from spendwatch.store.day import is_month, month_row
 from spendwatch.store.statement import statement as statement_table
 from spendwatch.store.statement_day import statement_day
@@ -31,7 +31,7 @@ from spendwatch.store.statement_day import statement_day
 reach = Table(
     "reach",
     metadata,
-    *texts("account", "period", "series"),
+    *columns_of(SeriesKey),
     Column("data_until", Moment, nullable=False),
     Column("first_received_at", Moment, nullable=False),
     PrimaryKeyConstraint("account", "period", "series"),
@@ -101,14 +101,14 @@ def _reaches(statement: Statement) -> Iterator[tuple[SeriesKey, datetime]]:
 def watermark_of(connection: Connection, series: Iterable[SeriesKey]) -> dict[SeriesKey, datetime]:
     """Return for each of these series the latest moment that any of its lines charges for."""
     wanted = tuple(series)
-    query = select(reach.c.account, reach.c.period, reach.c.series, reach.c.data_until)
+    query = select(*columns_like(reach, SeriesKey), reach.c.data_until)
     found = connection.execute(query.where(or_(*(is_month(reach, one) for one in wanted)))) if wanted else ()
-    return {SeriesKey(AccountId(account), BillingPeriod.parse(label), name): until for account, label, name, until in found}
+    return {SeriesKey(*key): until for *key, until in found}
 
 
 def known_since(connection: Connection, account: AccountId, period: BillingPeriod) -> datetime | None:
     """Return when the first bill of that account and period was entered."""
-    first = select(func.min(reach.c.first_received_at)).where(reach.c.account == account, reach.c.period == period.label)
+    first = select(func.min(reach.c.first_received_at)).where(reach.c.account == account, reach.c.period == period)
     since: datetime | None = connection.scalar(first)
     return since
 
@@ -117,6 +117,6 @@ def periods_by_account(connection: Connection) -> dict[AccountId, tuple[BillingP
     """Return the periods on record of each account, the oldest first."""
     found: dict[AccountId, list[BillingPeriod]] = {}
     query = select(reach.c.account, reach.c.period).distinct().order_by(reach.c.account, reach.c.period)
-    for account, label in connection.execute(query):
-        found.setdefault(AccountId(account), []).append(BillingPeriod.parse(label))
+    for account, period in connection.execute(query):
+        found.setdefault(AccountId(account), []).append(period)
     return {account: tuple(periods) for account, periods in found.items()}

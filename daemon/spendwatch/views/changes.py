@@ -86,7 +86,8 @@ def retry(store: Store, settings: Settings, which: DeliveryId, now: datetime) ->
         raise ValueError(msg)
     if found.state is DeliveryState.ATTEMPTING:
         take_up(store)
-    (requeued,) = store.outbox.requeue(found.id, now=now)
+    store.outbox.requeue(found.id, now=now)
+    (requeued,) = store.outbox.find(found.id)
     if requeued.state is DeliveryState.PENDING:
         store.health.retry_channels([found.channel])
     return requeued

@@ -23,6 +23,7 @@ from spendwatch.domain.review import AlertsKnown
 from spendwatch.domain.scope import BudgetScope, Counts, Dimension, NamedScope, Portion, Subject
 from spendwatch.domain.spike import Spike
 from spendwatch.domain.standing import Picking, SpendSum, Standing, reckon, seen_values, seen_workspaces
+from spendwatch.domain.thresholds import budget_facts
 from spendwatch.domain.usage import is_paced
 from spendwatch.jobs.forecasts import forecast
 from spendwatch.jobs.insight import Insight
@@ -178,19 +179,7 @@ def _spend_now(
     picking = Picking([watch])
     mine = [spent for spent in sums if any(picking.of(spent.values)) and _is_counted(spent, scope.counts)]
     (standing,) = reckon([watch], sums, period, store.ledger.data_until(policies.products))
-    facts = Facts(
-        scope,
-        name=watch.name,
-        period=period.label,
-        spend=standing.spend,
-        counts=scope.counts,
-        split=standing.split,
-        budget=watch.budget,
-        used=standing.used,
-        foreign=standing.foreign,
-        forecast=_forecast_now(watch, standing, store, settings, at),
-        data_until=standing.data_until,
-    )
+    facts = budget_facts(standing, "", forecast=_forecast_now(watch, standing, store, settings, at))
     counts = [spent for spent in mine if spent.currency == watch.currency]
     causes = splitting_of(watch, policies.names, policies.products).of(counts, most=_MOST, enough=Decimal(0))
     return facts, sorted(mine, key=lambda spent: -spent.amount), causes
