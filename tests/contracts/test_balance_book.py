@@ -130,13 +130,13 @@ def test_the_order_of_readings_does_not_matter(
 def test_a_source_is_known_to_fail_until_it_gives_a_reading(book: BalanceBook) -> None:
     book.failed(ACME, "refused", at=NOON, is_lasting=False)
     book.failed(ACME, "no right", at=NOON + MINUTE, is_lasting=True, cause=Failure.PERMISSION)
-    health = BalanceHealth(ACME, NOON, None, NOON, 2, "no right", is_lasting=True, cause=Failure.PERMISSION)
+    health = BalanceHealth(ACME, NOON, NOON, 2, "no right", is_lasting=True, cause=Failure.PERMISSION)
     assert book.health() == {ACME: health}
     book.record(reading("1", 2))
-    assert book.health() == {ACME: BalanceHealth(ACME, NOON, NOON + 2 * MINUTE)}
+    assert book.health() == {ACME: BalanceHealth(ACME, NOON)}
     book.failed(ACME, "refused", at=NOON + 3 * MINUTE, is_lasting=False)
     known = book.health()[ACME]
-    assert (known.first_tried_at, known.last_read_at, known.failing_since) == (NOON, NOON + 2 * MINUTE, NOON + 3 * MINUTE)
+    assert (known.first_tried_at, known.failing_since) == (NOON, NOON + 3 * MINUTE)
 
 
 def test_what_is_remembered_of_a_look_replaces_the_one_before(book: BalanceBook) -> None:

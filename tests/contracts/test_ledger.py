@@ -22,7 +22,7 @@ from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.scope import Dimension
 from spendwatch.domain.standing import SpendSum
 from spendwatch.domain.statement import AccountId, ChargeKind, DayKey, Kind, SpendRow, Version, WorkspaceId
-from spendwatch.store.audit import REMOVED, AuditEntry, add_audit_entry
+from spendwatch.store.audit import REMOVED, AuditEntry, add_audit_entries
 from spendwatch.store.copying import copy_sums
 from spendwatch.store.database import Database
 from spendwatch.store.ledger import Ledger
@@ -351,8 +351,8 @@ def test_a_statement_that_came_once_more_is_the_latest(ledger: Ledger) -> None:
 def test_what_people_took_back_is_known_by_its_digest(ledger: Ledger, database: Database) -> None:
     assert ledger.removed() == frozenset()
     with database.writing() as connection:
-        add_audit_entry(connection, AuditEntry(NOON, "li", REMOVED, "6b553239 a bill.csv", "", digest("a bill")))
-        add_audit_entry(connection, AuditEntry(NOON, "li", "something else", "77777777", ""))
+        add_audit_entries(connection, [AuditEntry(NOON, "li", REMOVED, "6b553239 a bill.csv", "", digest("a bill"))])
+        add_audit_entries(connection, [AuditEntry(NOON, "li", "something else", "77777777", "")])
     assert ledger.removed() == {digest("a bill")}
 
 

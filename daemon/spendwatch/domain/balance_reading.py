@@ -45,15 +45,11 @@ class BalanceReading:
     """Of all months, where the source gives one sum."""
     reported: Money | None = None
     """What may still be spent."""
-    available_credit: Money | None = None
     bank_acceptance: Money | None = None
     negative_bill: Money | None = None
     quota: Money | None = None
     """What a reseller lets its customer spend, who has no balance of its own."""
     quota_consumed: Money | None = None
-    mybank_credit: Money | None = None
-    """A credit line of its own, no part of the formula. So is `quota_limit`."""
-    quota_limit: Money | None = None
     other_cash: tuple[Money, ...] = ()
     """Cash that lies in other currencies."""
     is_reseller_quota: bool = False

@@ -171,8 +171,6 @@ class BalanceHealth:
 
     account: AccountId
     first_tried_at: datetime
-    last_read_at: datetime | None = None
-    """When it last gave a reading."""
     failing_since: datetime | None = None
     failures: int = 0
     """Attempts in a row that failed."""

@@ -8,13 +8,13 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
 
-from spendwatch.domain.alert import AlertId, AlertState
+from spendwatch.domain.alert import Acknowledgement, AlertId, AlertState
 from spendwatch.domain.notification import Delivery, DeliveryState, Notification, Reason
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.review import Verdict
-from spendwatch.store.acknowledgement import acknowledge, acknowledgements_made, take_back
+from spendwatch.store.acknowledgement import acknowledge, acknowledgement, take_back
 from spendwatch.store.alert import alert, alerts_beginning, alerts_listed, alerts_revision, alerts_that_matter, put_alerts
-from spendwatch.store.columns import BATCH, batches
+from spendwatch.store.columns import BATCH, all_of, batches
 from spendwatch.store.database import Book, reads, writes
 from spendwatch.store.delivery import deliveries, delivery, put_deliveries, select_deliveries
 from spendwatch.store.held import digested_since, held, held_rows, put_held, waiting_messages
@@ -38,7 +38,8 @@ class AlertBook(Book):
     find_silence = reads(silences_beginning)
     add_silence = writes(add_silence)
     end_silence = writes(end_silence)
-    acknowledgements = reads(acknowledgements_made)
+    acknowledgements = reads(all_of(acknowledgement, Acknowledgement))
+    """All that were not taken back, whether they are in force or not; of an alert the latest."""
     acknowledge = writes(acknowledge)
     take_back = writes(take_back)
 

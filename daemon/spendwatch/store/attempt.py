@@ -45,9 +45,3 @@ def note_progress(connection: Connection, progress: ReadingProgress) -> None:
 def forget_progress(connection: Connection, source: SourceName | None = None) -> None:
     """Note that nothing is being read of that source; of none, if no source is named."""
     connection.execute(delete(reading) if source is None else delete(reading).where(reading.c.source == source))
-
-
-def progress_of_all(connection: Connection) -> tuple[ReadingProgress, ...]:
-    """Return what is being read."""
-    found = connection.execute(select(reading).order_by(reading.c.source)).mappings()
-    return tuple(ReadingProgress(**row) for row in found)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from sqlalchemy import Column, Connection, Integer, Table, insert, select
 
 from spendwatch.domain.statement import Digest
-from spendwatch.store.columns import columns_of, metadata
+from spendwatch.store.columns import columns_like, columns_of, metadata
 
 NO_DIGEST = Digest("")
 
@@ -32,16 +33,16 @@ class AuditEntry:
 audit = Table("audit", metadata, Column("id", Integer, primary_key=True), *columns_of(AuditEntry))
 
 
-def add_audit_entry(connection: Connection, entry: AuditEntry) -> None:
-    """Put an entry on record."""
-    connection.execute(insert(audit).values(asdict(entry)))
+def add_audit_entries(connection: Connection, entries: Iterable[AuditEntry]) -> None:
+    """Put entries on record."""
+    for entry in entries:
+        connection.execute(insert(audit).values(asdict(entry)))
 
 
 def latest_audit_entries(connection: Connection, limit: int) -> tuple[AuditEntry, ...]:
     """Return what was done last, the latest first."""
-    columns = (column for column in audit.c if not column.primary_key)
-    found = connection.execute(select(*columns).order_by(audit.c.id.desc()).limit(limit))
-    return tuple(AuditEntry(*row) for row in found)
+    latest = select(*columns_like(audit, AuditEntry)).order_by(audit.c.id.desc()).limit(limit)
+    return tuple(AuditEntry(*row) for row in connection.execute(latest))
 
 
 def removed_files(connection: Connection) -> frozenset[Digest]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from sqlalchemy import Table, select
+from sqlalchemy import Table
 
 from spendwatch.domain.balance_reading import BalanceReading
 from spendwatch.domain.failure import Failure
@@ -20,7 +20,7 @@ from spendwatch.store.balance_memory import (
     watches_on_record,
 )
 from spendwatch.store.balance_reading import latest_readings, put_reading, readings_of
-from spendwatch.store.columns import WELL, Row, columns_of, metadata, note_failure, upsert
+from spendwatch.store.columns import WELL, Row, all_of, columns_of, metadata, note_failure, upsert
 from spendwatch.store.database import Book, reads, writes
 
 balance_health = Table("balance_health", metadata, *columns_of(BalanceHealth, key="account"))
@@ -42,11 +42,10 @@ class BalanceBook(Book):
 
     def record(self, reading: BalanceReading) -> None:
         """Record a reading, in whichever order readings come; its source works."""
-        well: Row = {"last_read_at": reading.read_at, **_WELL}
         first: Row = {"account": reading.account, "first_tried_at": reading.read_at}
         with self._database.writing() as connection:
             put_reading(connection, reading)
-            upsert(connection, balance_health, {**first, **well}, well)
+            upsert(connection, balance_health, {**first, **_WELL}, _WELL)
 
     def failed(self, account: AccountId, why: str, *, at: datetime, is_lasting: bool, cause: Failure | None = None) -> None:
         """Record that the balance could not be read; `cause`: the kind of failure, where known."""
@@ -57,4 +56,4 @@ class BalanceBook(Book):
     def health(self) -> Mapping[AccountId, BalanceHealth]:
         """Return how it went with each balance that was ever to be read."""
         with self._database.reading() as connection:
-            return {row["account"]: BalanceHealth(**row) for row in connection.execute(select(balance_health)).mappings()}
+            return {one.account: one for one in all_of(balance_health, BalanceHealth)(connection)}

@@ -31,7 +31,7 @@ from spendwatch.domain.novelty import NOVEL, ChargedValue, Learnt
 from spendwatch.domain.scope import Dimension
 from spendwatch.domain.statement import AccountId, ChargeKind, SeriesKey
 from spendwatch.store.bulk import put_many
-from spendwatch.store.columns import Insertion, Row, columns_of, metadata, upsert
+from spendwatch.store.columns import Insertion, Row, columns_like, columns_of, metadata, upsert
 from spendwatch.store.day import is_month
 from spendwatch.store.spend import spend
 from spendwatch.store.watermark import current_revision, reach
@@ -133,12 +133,11 @@ def charged_values(connection: Connection, after: Mapping[AccountId, int]) -> Se
     if not after:
         return ()
     is_lasting = or_(charged_value.c.is_free, charged_value.c.dimension == Dimension.ENDS)
-    names = [column for column in charged_value.c if column.name != "is_gone"]
     late = (
         and_(charged_value.c.account == account, or_(charged_value.c.revision > revision, is_lasting))
         for account, revision in after.items()
     )
-    found = connection.execute(select(*names).where(or_(*late), ~charged_value.c.is_gone))
+    found = connection.execute(select(*columns_like(charged_value, ChargedValue)).where(or_(*late), ~charged_value.c.is_gone))
     return tuple(ChargedValue(*row) for row in found)
 
 
@@ -146,11 +145,6 @@ def first_days(connection: Connection) -> Mapping[AccountId, date]:
     """Return the first day on which each account was charged."""
     query = select(charged_value.c.account, func.min(charged_value.c.since)).group_by(charged_value.c.account)
     return {AccountId(account): day for account, day in connection.execute(query)}
-
-
-def all_learnt(connection: Connection) -> Sequence[Learnt]:
-    """Return from where on something new is reported."""
-    return tuple(Learnt(*row) for row in connection.execute(select(learnt)))
 
 
 def learn(connection: Connection, new: Iterable[Learnt], given_up: Iterable[Learnt]) -> None:

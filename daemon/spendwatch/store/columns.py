@@ -30,6 +30,7 @@ from sqlalchemy import (
     Text,
     func,
     literal,
+    select,
 )
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import Dialect
@@ -238,6 +239,16 @@ def columns_of(kind: type[Any], *, key: str = "", but: Collection[str] = ()) -> 
 def columns_like(table: Table, kind: type[Any]) -> Sequence[Column[Any]]:
     """Return the columns of a table that hold the fields of a dataclass, in their order."""
     return tuple(table.c[field.name] for field in fields(kind))
+
+
+def all_of(table: Table, kind: type[T]) -> Callable[[Connection], tuple[T, ...]]:
+    """Return what gives all rows of a table that holds a dataclass, in the order of its key."""
+    query = select(*columns_like(table, kind)).order_by(*table.primary_key)
+
+    def found(connection: Connection) -> tuple[T, ...]:
+        return tuple(kind(*row) for row in connection.execute(query))
+
+    return found
 
 
 def texts(*names: str) -> Iterator[Column[str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import asdict
 from datetime import datetime
 
@@ -19,11 +19,11 @@ from sqlalchemy import (
 )
 
 from spendwatch.domain.failure import Failure
-from spendwatch.domain.health import AccountBills, ChannelHealth, ChannelPause, DaemonHealth, SourceHealth
+from spendwatch.domain.health import AccountBills, ChannelHealth, ChannelPause, DaemonHealth, ReadingProgress, SourceHealth
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.statement import AccountId, SourceName
-from spendwatch.store.attempt import forget_progress, note_progress, progress_of_all
-from spendwatch.store.columns import WELL, Row, columns_of, metadata, note_failure, upsert
+from spendwatch.store.attempt import forget_progress, note_progress, reading
+from spendwatch.store.columns import WELL, Row, all_of, columns_of, metadata, note_failure, upsert
 from spendwatch.store.database import Book, reads, writes
 
 source_health = Table("source_health", metadata, *columns_of(SourceHealth, key="name"))
@@ -47,15 +47,12 @@ _NO_PAUSE: Row = {"not_before": None, "asked_until": None, "pauses": 0}
 class HealthBook(Book):
     """What is known about sources and channels, in a database."""
 
-    readings = reads(progress_of_all)
+    sources = reads(all_of(source_health, SourceHealth))
+    account_bills = reads(all_of(account_bills, AccountBills))
+    channels = reads(all_of(channel_health, ChannelHealth))
+    readings = reads(all_of(reading, ReadingProgress))
     reading_goes_on = writes(note_progress)
     reading_ended = writes(forget_progress)
-
-    def sources(self) -> Sequence[SourceHealth]:
-        """Return every source ever looked at."""
-        with self._database.reading() as connection:
-            found = connection.execute(select(source_health).order_by(source_health.c.name)).mappings()
-            return tuple(SourceHealth(**row) for row in found)
 
     def looked(self, source: SourceName, *, at: datetime) -> None:
         """The source could be reached."""
@@ -67,29 +64,17 @@ class HealthBook(Book):
         for account in accounts:
             self._note(account_bills, {"account": account, "source": source}, {"last_bill_at": at})
 
-    def account_bills(self) -> Sequence[AccountBills]:
-        """Return when each source last gave such a bill of each account."""
-        with self._database.reading() as connection:
-            found = connection.execute(select(account_bills).order_by(*account_bills.primary_key)).mappings()
-            return tuple(AccountBills(**row) for row in found)
-
     def source_failed(self, source: SourceName, why: str, *, at: datetime, cause: Failure | None = None) -> None:
         """Record that the source could not be reached; `cause`: the kind of failure, where known."""
         kind: Row = {"cause": cause}
         with self._database.writing() as connection:
             note_failure(connection, source_health, {"name": source, "first_seen_at": at}, why, at=at, always=kind)
 
-    def channels(self) -> Sequence[ChannelHealth]:
-        """Return what is known about every channel."""
-        with self._database.reading() as connection:
-            found = connection.execute(select(channel_health).order_by(channel_health.c.name)).mappings()
-            return tuple(ChannelHealth(**row) for row in found)
-
     def channel_worked(self, channel: ChannelName) -> None:
         """The channel took a notification."""
         with self._database.reading() as connection:
-            found = connection.execute(select(channel_health).where(channel_health.c.name == channel)).mappings().first()
-        if found is None or ChannelHealth(**found) != ChannelHealth(channel):  # spares a write for each delivery
+            found = connection.execute(select(channel_health).where(channel_health.c.name == channel)).first()
+        if found is None or ChannelHealth(*found) != ChannelHealth(channel):  # spares a write for each delivery
             self._note(channel_health, {"name": channel}, {**WELL, **_NO_PAUSE, "disabled": False})
 
     def channel_failed(
@@ -127,10 +112,8 @@ class HealthBook(Book):
 
     def daemon(self) -> DaemonHealth | None:
         """Return the daemon's last report about itself."""
-        query = select(*(column for column in daemon_health.c if column.name != "one"))
         with self._database.reading() as connection:
-            found = connection.execute(query).mappings().first()
-        return DaemonHealth(**found) if found else None
+            return next(iter(all_of(daemon_health, DaemonHealth)(connection)), None)
 
     def _note(self, table: Table, first: Row, always: Row) -> None:
         """Write a row: `first` only if there is none, `always` in any case."""

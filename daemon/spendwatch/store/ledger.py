@@ -13,6 +13,7 @@ from spendwatch.domain.cross_check import CrossCheck
 from spendwatch.domain.errors import LedgerChangedError
 from spendwatch.domain.health import Rejection
 from spendwatch.domain.merging import Held, NewContent, Resolution, ResolvedDay, never_needed
+from spendwatch.domain.novelty import Learnt
 from spendwatch.domain.outstanding import Charged
 from spendwatch.domain.period import BillingPeriod, PeriodClose
 from spendwatch.domain.scope import Dimension
@@ -27,15 +28,16 @@ from spendwatch.domain.statement import (
 )
 from spendwatch.domain.usage import Usage
 from spendwatch.store.attempt import forget_attempts, note_attempt
-from spendwatch.store.audit import AuditEntry, add_audit_entry, latest_audit_entries, removed_files
+from spendwatch.store.audit import AuditEntry, add_audit_entries, latest_audit_entries, removed_files
 from spendwatch.store.charged_value import (
-    all_learnt,
     charged_values,
     first_days,
     forget_charged,
     learn,
+    learnt,
     note_charged,
 )
+from spendwatch.store.columns import all_of
 from spendwatch.store.content import (
     content_of,
     crowded_series,
@@ -105,7 +107,7 @@ class Ledger(Book):
     late = reads(late_since)
     charged_values = reads(charged_values)
     first_days = reads(first_days)
-    learnt = reads(all_learnt)
+    learnt = reads(all_of(learnt, Learnt))
 
     statements = reads(latest_statements)
     find_statements = reads(statements_beginning)
@@ -181,7 +183,7 @@ class Ledger(Book):
                 recompute_reach(connection, one)
             put_contents(connection, restored)
             forget_unused(connection)
-            add_audit_entry(connection, entry)
+            add_audit_entries(connection, [entry])
             next_revision(connection)
 
     def refuse(self, rejection: Rejection) -> None:

@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import Connection, Select, Table, insert, select, update
 
 from spendwatch.domain.routing import Silence
-from spendwatch.store.audit import AuditEntry, add_audit_entry
+from spendwatch.store.audit import AuditEntry, add_audit_entries
 from spendwatch.store.columns import begins_with, columns_of, metadata
 from spendwatch.store.held import release_held
 
@@ -18,14 +18,12 @@ silence = Table("silence", metadata, *columns_of(Silence, key="id"))
 def add_silence(connection: Connection, one: Silence, *entries: AuditEntry) -> None:
     """Put a silence on record."""
     connection.execute(insert(silence).values(asdict(one)))
-    for entry in entries:
-        add_audit_entry(connection, entry)
+    add_audit_entries(connection, entries)
 
 
 def end_silence(connection: Connection, which: str, at: datetime, *entries: AuditEntry) -> None:
     """Let a silence end then, if it would last longer."""
-    for entry in entries:
-        add_audit_entry(connection, entry)
+    add_audit_entries(connection, entries)
     ended = connection.execute(update(silence).where(silence.c.id == which, silence.c.ends_at > at).values(ends_at=at))
     if ended.rowcount:
         release_held(connection, which, at)

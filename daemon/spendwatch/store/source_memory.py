@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict
 
 from sqlalchemy import Connection, PrimaryKeyConstraint, Table, delete, select
 
 from spendwatch.domain.statement import Original, SourceName
 from spendwatch.store.bulk import put_many, replace_the_old
-from spendwatch.store.columns import batches, columns_of, metadata, texts
+from spendwatch.store.columns import batches, columns_like, columns_of, metadata, texts
 from spendwatch.store.database import Book
 
 source_memory = Table(
@@ -78,9 +78,8 @@ class SourceMemory(Book):
 
     def originals(self, source: SourceName) -> Iterator[Original]:
         """Yield the originals of the source. Take all of them, and soon: a view of the data is held meanwhile."""
-        columns = (original.c[field.name] for field in fields(Original))
         with self._database.reading() as connection:
-            for row in connection.execute(select(*columns).where(original.c.source == source)):
+            for row in connection.execute(select(*columns_like(original, Original)).where(original.c.source == source)):
                 yield Original(*row)
 
     def put_originals(self, source: SourceName, kept: Collection[Original]) -> str:

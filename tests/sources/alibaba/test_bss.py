@@ -101,7 +101,6 @@ async def test_the_fund_account_tells_every_term(stage: Stage) -> None:
         unsettled_current=cny("3000.00"),
         unsettled_previous=cny("3000.00"),
         unsettled_both=cny("6000.00"),
-        available_credit=cny("5000.00"),
         bank_acceptance=cny("0.00"),
         negative_bill=cny("0.00"),
         quota=cny("0.00"),

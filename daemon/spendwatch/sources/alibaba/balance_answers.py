@@ -45,7 +45,6 @@ def fund_account(found: Mapping[str, object], at: datetime) -> BalanceReading:
         unsettled_current=terms.money("CurrentMonthUnclearedAmount"),
         unsettled_previous=terms.money("HistoryMonthUnclearedAmount"),
         unsettled_both=terms.money_if_told("UnclearedAmount"),
-        available_credit=terms.money_if_told("AvailableCreditAmount"),
         bank_acceptance=terms.money_if_told("BankAcceptanceAmount"),
         negative_bill=terms.money_if_told("NegativeBillAmount"),
         quota=terms.money_if_told("QuotaAmount"),
@@ -74,8 +73,6 @@ def account_balance(found: Mapping[str, object], at: datetime) -> BalanceReading
         reported=terms.money("AvailableAmount"),
         cash=terms.money("AvailableCashAmount"),
         credit=terms.money("CreditAmount"),
-        mybank_credit=terms.money_if_told("MybankCreditAmount"),
-        quota_limit=terms.money_if_told("QuotaLimit"),
     )
 
 
