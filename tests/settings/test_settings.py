@@ -36,7 +36,7 @@ from spendwatch.domain.policy import ChannelName, Page, Site, Threshold
 from spendwatch.domain.scope import Counts, Dimension, Match
 from spendwatch.domain.statement import AccountId, Kind, WorkspaceId
 from spendwatch.fields import ByKey, imported
-from spendwatch.settings import Outside, Retention, Settings, find_config, load, reload
+from spendwatch.settings import Outside, Settings, find_config, load, reload
 from spendwatch.settings.files import find_secret, read_text_file
 from spendwatch.sources.alibaba.settings import AlibabaConfig
 from spendwatch.sources.config import SOURCES
@@ -148,7 +148,7 @@ def test_the_commented_channels_of_the_shipped_example_load_too(tmp_path: Path) 
     assert [type(config) for config in loaded.channels.values()] == [ConsoleConfig, EmailConfig, WebhookConfig]
     assert loaded.policies.operators == ("ops",)
     assert loaded.allow_networks == (ip_network("10.1.0.0/16"),)
-    assert loaded.retention == Retention(timedelta(days=400), timedelta(days=800))
+    assert (loaded.retention.originals, loaded.retention.lines) == (timedelta(days=400), timedelta(days=800))
     assert [(config.recursive, config.move) for config in folders_of(loaded)] == [
         (False, True),
         (True, True),
@@ -417,15 +417,18 @@ def test_the_schema_shows_choices_as_they_are_written() -> None:
 
 
 def test_what_is_not_limited_is_kept_for_ever(house: House) -> None:
-    assert house.load().retention == Retention(None, None)
+    kept = house.load().retention
+    assert (kept.originals, kept.lines, kept.deliveries) == (None, None, timedelta(days=400))
     house.write("spendwatch.yaml", MAIN + "retention: {lines: 92d}\n")
-    assert house.load().retention == Retention(None, timedelta(days=92))
+    kept = house.load().retention
+    assert (kept.originals, kept.lines) == (None, timedelta(days=92))
 
 
 @pytest.mark.parametrize(("said", "days"), [("62d", 62), ("400d", 400), ("1488h", 62), ("36525d", 36525)])
 def test_originals_may_be_kept_for_years(house: House, said: str, days: int) -> None:
     house.write("spendwatch.yaml", MAIN + f"retention: {{originals: {said}, lines: 800d}}\n")
-    assert house.load().retention == Retention(timedelta(days=days), timedelta(days=800))
+    kept = house.load().retention
+    assert (kept.originals, kept.lines) == (timedelta(days=days), timedelta(days=800))
     assert house.load(SPENDWATCH_RETENTION__LINES="100d").retention.lines == timedelta(days=100)
 
 
@@ -585,6 +588,9 @@ def test_an_amount_keeps_every_digit_from_any_layer(house: House, amount: str) -
 def test_a_variable_below_a_single_value_is_not_ignored(house: House) -> None:
     assert house.mistakes(SPENDWATCH_STATE__PATH="/srv", SPENDWATCH_SOURCES__INBOX__PATH__X="1") == [
         "$SPENDWATCH_SOURCES__INBOX__PATH__X:1:1: sources.inbox.path: must be one value, not keys with values",
+        "$SPENDWATCH_STATE__PATH:1:1: state: must be one value, not keys with values",
+    ]
+    assert house.mistakes(SPENDWATCH_STATE="var/x.db", SPENDWATCH_STATE__PATH="/srv") == [
         "$SPENDWATCH_STATE__PATH:1:1: state.path: is not used: state is one value",
     ]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import ROUND_DOWN, Decimal
 from pathlib import Path
@@ -160,7 +160,7 @@ def _days(store: Store, seen: SpendQuery, span: DaySpan) -> Iterator[tuple[Billi
                 yield period, day, plan
 
 
-_LESS = ("owner", "pay_as_you_go", "lines", "subscription", "share", "before")
+_LESS = ("OWNER", "PAY-AS-YOU-GO", "LINES", "SUBSCRIPTION", "SHARE", "BEFORE")
 """What is left out one after the other on ever narrower screens."""
 _WRAPS = (40, 26)
 """Where the one column that may wrap does so, and where if the screen is narrow."""
@@ -177,49 +177,26 @@ def _print_report(found: SpendReport, *, is_filtered: bool) -> None:
 
 
 def _table(found: SpendReport, left_out: set[str]) -> Rows:
-    rows = (*found.rows, *found.gone)
+    rows, before = (*found.rows, *found.gone), found.before
     # Both sides are shown where there are both and the columns do not say it already.
-    if "charge" in found.columns or not any(row.split.subscription.amount for row in rows):
-        left_out = left_out | {"pay_as_you_go", "subscription"}
-    if not any(row.owner for row in rows):
-        left_out = left_out | {"owner"}
-    if not found.before:
-        left_out = left_out | {"before"}
-    if not any(row.usage for row in rows):
-        left_out = left_out | {"usage"}
-    before = found.before.month if found.before else None
-    headings = {
-        "spend": "SPEND",
-        "share": "SHARE",
-        "before": before.label if before else "BEFORE",
-        "pay_as_you_go": "PAY-AS-YOU-GO",
-        "subscription": "SUBSCRIPTION",
-        "lines": "LINES",
-        "usage": "USAGE",
-    }
-    figures = [key for key in headings if key not in left_out]
-    owner = ["OWNER"] if "owner" not in left_out else []
+    is_mixed = "charge" not in found.columns and any(row.split.subscription.amount for row in rows)
+    is_there = {"OWNER": any(row.owner for row in rows), "PAY-AS-YOU-GO": is_mixed, "SUBSCRIPTION": is_mixed}
+    is_there |= {"BEFORE": before is not None, "USAGE": any(row.usage for row in rows)}
+    left_out = left_out | {heading for heading, has_some in is_there.items() if not has_some}
+    figures = [heading for heading in _FIGURES if heading not in left_out]
 
     def cells(label: Sequence[str], row: ReportRow) -> tuple[str, ...]:
-        split = row.split
-        shown_figures = {
-            "spend": shown(split.total.amount),
-            "share": _percent(row),
-            "before": shown(row.before.amount) if row.before else "",
-            "pay_as_you_go": shown(split.pay_as_you_go.amount),
-            "subscription": shown(split.subscription.amount),
-            "lines": str(row.lines),
-            "usage": clean(usage_text(row, _UNITS)),
-        }
-        return (*label, *([clean(row.owner)] if owner else []), split.total.currency, *(shown_figures[key] for key in figures))
+        return (*label, *(_FIGURES[heading](row) for heading in figures))
 
     body = [cells([_label(*pair) for pair in zip(row.values, row.names, strict=True)], row) for row in rows]
     body += [cells(("TOTAL", *("",) * (len(found.columns) - 1)), row) for row in found.totals.values()]
-    heads = [*map(str.upper, found.columns), *owner, "", *(headings[key] for key in figures)]
+    names = {"BEFORE": before.month.label} if before and before.month else {}
+    heads = [*map(str.upper, found.columns), *(names.get(heading, heading) for heading in figures)]
     # A row may have several units; the first column wraps only where nothing else can be left out.
     is_narrow = left_out >= set(_LESS)
-    wraps = "USAGE" if "usage" in figures else heads[0] if is_narrow else ""
-    return table(heads, body, right=tuple(headings.values()), wraps=wraps, wraps_at=_WRAPS[is_narrow])
+    wraps = "USAGE" if "USAGE" in figures else heads[0] if is_narrow else ""
+    right = {*_FIGURES, *names.values()} - {"OWNER", ""}
+    return table(heads, body, right=right, wraps=wraps, wraps_at=_WRAPS[is_narrow])
 
 
 _UNITS = {
@@ -243,6 +220,20 @@ def _percent(row: ReportRow) -> str:
         return ""
     tenths = EXACT.multiply(row.share, Decimal(100)).quantize(Decimal("0.1"), rounding=ROUND_DOWN)
     return f"{tenths or '0.0'}%" if tenths or row.split.total.amount <= 0 else "<0.1%"
+
+
+_FIGURES: Mapping[str, Callable[[ReportRow], str]] = {
+    "OWNER": lambda row: clean(row.owner),
+    "": lambda row: row.split.total.currency,
+    "SPEND": lambda row: shown(row.split.total.amount),
+    "SHARE": _percent,
+    "BEFORE": lambda row: shown(row.before.amount) if row.before else "",
+    "PAY-AS-YOU-GO": lambda row: shown(row.split.pay_as_you_go.amount),
+    "SUBSCRIPTION": lambda row: shown(row.split.subscription.amount),
+    "LINES": lambda row: str(row.lines),
+    "USAGE": lambda row: clean(usage_text(row, _UNITS)),
+}
+"""What stands behind the names of a row, by heading."""
 
 
 def _remarks(found: SpendReport, policies: Policies) -> Iterator[str]:

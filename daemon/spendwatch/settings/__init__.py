@@ -24,22 +24,11 @@ if TYPE_CHECKING:
     from spendwatch.settings.loading import examine, load, load_usable, reload
     from spendwatch.settings.optional_parts import HeartbeatPart
     from spendwatch.settings.resolve import BalanceSettings
+    from spendwatch.settings.schema import RetentionPart
     from spendwatch.settings.web_settings import WebPart
     from spendwatch.sources.config import SourceConfig
 
-__all__ = ["Outside", "Retention", "Settings", "examine", "find_config", "load", "load_usable", "reload"]
-
-
-@dataclass(frozen=True, slots=True)
-class Retention:
-    """How long things are kept; None means without limit."""
-
-    originals: timedelta | None = None
-    """Of the bill files in `done/` and `rejected/`, since they were put there."""
-    lines: timedelta | None = None
-    """Of the bill lines in the ledger."""
-    deliveries: timedelta = timedelta(days=400)
-    """Of messages and their deliveries."""
+__all__ = ["Outside", "Settings", "examine", "find_config", "load", "load_usable", "reload"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +53,12 @@ class Settings:
     """Where sources that fetch keep what they fetched."""
     heartbeat: Path
     """The file by which a container's health check sees that we live."""
+    retention: RetentionPart
     state_password_file: Path | None = None
     """Holds the password of the PostgreSQL server."""
     allow_networks: tuple[Network, ...] = ()
     secrets: tuple[str, ...] = field(default=(), repr=False)
     """What must not stand in any log."""
-    retention: Retention = field(default_factory=Retention)
     web: WebPart | None = None
     pings: HeartbeatPart | None = None
     """Who is pinged while the daemon gets on."""

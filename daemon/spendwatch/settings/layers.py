@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from spendwatch.domain.errors import ConfigError, ConfigMistake
 from spendwatch.domain.suggestions import suggestion
@@ -108,19 +108,19 @@ class MainLayers(Layers):
         """Return the layers as pydantic-settings takes them, the strongest first."""
         environ = ((f"${name}", name, text) for name, text in self._outside.environ.items() if text)
         return (
-            _Named(model, self._by_name(environ, model)),
-            _Named(model, self._by_name(self._files(), model)),
+            _Step(model, lambda _: self._by_name(environ, model)),
+            _Step(model, lambda _: self._by_name(self._files(), model)),
             _Step(model, self._contents if self._with_secrets else lambda _: {}),
             _Step(model, lambda _: self.tree if isinstance(self.tree, dict) else {}),
             _Step(model, self._merged),
         )
 
-    def _by_name(self, named: Iterable[tuple[str, str, str]], model: type[BaseSettings]) -> dict[str, Node]:
-        """Return values by their path as the file spells it; shorter paths first, so that longer ones refine them.
+    def _by_name(self, named: Iterable[tuple[str, str, str]], model: type[BaseSettings]) -> dict[str, Any]:
+        """Return a tree of values, spelled like the file's; shorter paths come first, so that longer ones refine them.
 
         A name without `__` that is no setting belongs to somebody else: Kubernetes sets `SPENDWATCH_SERVICE_HOST` and the like.
         """
-        known, found = model.model_fields, {}
+        known, found = model.model_fields, dict[str, Any]()
         ours = [one for one in named if one[1].startswith(PREFIX)]
         for origin, name, text in sorted(ours, key=lambda one: one[1].count(_BETWEEN)):
             parts = name.removeprefix(PREFIX).lower().split(_BETWEEN)
@@ -132,7 +132,7 @@ class MainLayers(Layers):
                 self._note(place, place.mistake("", "there is no name between two __"))
             else:
                 path = _as_spelled(parts, self.tree)
-                found[_BETWEEN.join(path)] = self._value(path, Scalar(text, place))
+                _put(found, path, self._value(path, Scalar(text, place)))
                 self._named.append((path, place))
         return found
 
@@ -180,10 +180,7 @@ class MainLayers(Layers):
                 except ValueError as error:
                     self._note(name.place, name.place.mistake(path_text((*holder, file_key)), str(error)))
                     continue
-                here = contents
-                for part in holder:
-                    here = here.setdefault(part, {})
-                here[key] = Scalar(secret, name.place)
+                _put(contents, (*holder, key), Scalar(secret, name.place))
         return contents
 
     def _merged(self, tree: dict[str, Any]) -> dict[str, Any]:
@@ -194,27 +191,6 @@ class MainLayers(Layers):
             if _at(tree, path) is None:
                 self._note(place, place.mistake(path_text(path), f"is not used: {path_text(path[:-1])} is one value"))
         return {}
-
-
-class _Named(EnvSettingsSource):
-    """Values by names as of variables."""
-
-    def __init__(self, model: type[BaseSettings], values: Mapping[str, Node]) -> None:
-        self._values = values
-        super().__init__(model, case_sensitive=True, env_prefix="", env_nested_delimiter=_BETWEEN)
-
-    def _load_env_vars(self) -> Mapping[str, Any]:
-        return self._values
-
-    def field_is_complex(self, field: FieldInfo) -> bool:
-        """Return whether it may have keys below it; of a part that is imported later the type does not tell."""
-        later = (getattr(one, "__origin__", None) for one in get_args(field.annotation))
-        return super().field_is_complex(field) or object in later
-
-    def decode_complex_value(self, field_name: str, field: FieldInfo, value: object) -> object:
-        """Return it as it is: even with `enable_decoding=False` the library reads some values as JSON, with floats."""
-        del field_name, field
-        return value
 
 
 class _Step(PydanticBaseSettingsSource):
@@ -266,6 +242,16 @@ def _at(tree: object, path: KeyPath) -> Any:  # noqa: ANN401 -- part of a tree t
         else:
             return None
     return tree
+
+
+def _put(tree: dict[str, Any], path: tuple[str, ...], value: Node) -> None:
+    """Put a value there, unless one value stands on the way."""
+    below: Any = tree
+    for part in path[:-1]:
+        below = below.setdefault(part, {})
+        if not isinstance(below, dict):
+            return
+    below[path[-1]] = value
 
 
 def _keys(tree: object, path: KeyPath) -> dict[str, object]:

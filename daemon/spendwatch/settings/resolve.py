@@ -16,7 +16,7 @@ from spendwatch.domain.errors import printable
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.statement import AccountId, SourceName
 from spendwatch.domain.suggestions import suggestion
-from spendwatch.settings import Retention, Settings
+from spendwatch.settings import Settings
 from spendwatch.settings.files import Location, Outside, find_secret
 from spendwatch.settings.layers import Layers
 from spendwatch.settings.policies import policies
@@ -82,7 +82,7 @@ def resolve(said: DaemonFile, layers: Layers, place: Path, outside: Outside, *, 
         state_password_file=resolver.state_password_file(is_server=is_server),
         allow_networks=tuple(said.allow_networks),
         secrets=tuple(dict.fromkeys(_secrets(configs, outside.environ))),
-        retention=Retention(said.retention.originals, said.retention.lines, said.retention.deliveries),
+        retention=said.retention,
         web=said.web,
         pings=pings,
         outside=outside,
