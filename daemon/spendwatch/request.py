@@ -49,8 +49,15 @@ class HttpAnswer:
     """The beginning of the body of a post, as one clean line without secrets."""
 
 
+class HttpClient(Protocol):
+    """Fetches; judges addresses; raises `UnreachableError` and `ForbiddenAddressError`."""
+
+    async def fetch(self, request: Request) -> HttpAnswer:
+        """Return the whole answer, whatever its status."""
+
+
 class HttpPoster(Protocol):
-    """Sends requests; judges addresses; raises `UnreachableError` and `ForbiddenAddressError`."""
+    """Sends requests; judges addresses, and raises the same."""
 
     async def post(self, url: str, *, content: bytes, headers: Mapping[str, str], deadline: timedelta) -> HttpAnswer:
         """Post and return the answer, whatever its status."""

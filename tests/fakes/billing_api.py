@@ -13,7 +13,7 @@ from email.utils import format_datetime
 from typing import Any, TypeAlias
 
 from billing_gateway import Call, Gateway, Refusal, RefusedError
-from spendwatch.demo.requests import read_request, write_answer
+from plain_http import read_request, write_answer
 
 Document: TypeAlias = dict[str, Any]
 """What an answer says, before it is written as JSON."""

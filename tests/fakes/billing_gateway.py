@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qsl, quote_plus, urlsplit
 
-from spendwatch.demo.requests import Request
+from plain_http import Request
 
 _AUTHORIZATION = re.compile(r"ACS3-HMAC-SHA256 Credential=([^,]+),SignedHeaders=([^,]+),Signature=([0-9a-f]{64})")
 _SIGNATURE_LIFE = timedelta(minutes=15)

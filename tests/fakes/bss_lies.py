@@ -15,7 +15,7 @@ from typing import Protocol
 
 from billing_api import Document
 from billing_gateway import Call, Refusal
-from spendwatch.demo.requests import write_answer
+from plain_http import write_answer
 
 KEY_ID = "LTAItestid"
 SECRET = "test-secret/+="

@@ -48,7 +48,7 @@ class Bucket:
 
     def restarted(self, *, credentials: Credentials | None = None, client: Outgoing | None = None) -> OssSource:
         config = OssConfig.model_validate(self.said)
-        right = credentials or StaticCredentials(AccessKey(str(self.said["key_id"]), str(self.said["secret"])))
+        right = credentials or StaticCredentials(lambda: AccessKey(str(self.said["key_id"]), str(self.said["secret"])))
         store = OssClient(client or Outgoing(LOOPBACK), right, config, clock=self.watch.clock)
         downloads = DownloadStore(self.place, SourceName("pushes"), self.memory, self.watch.monotonic)
         self.source = OssSource(downloads, store, config)

@@ -68,7 +68,7 @@ class Endpoint:
         self.watch = watch
         self.pace = RateLimiter(watch.monotonic, watch.sleep)
         self._url = url
-        self._credentials = credentials or StaticCredentials(AccessKey(KEY_ID, SECRET))
+        self._credentials = credentials or StaticCredentials(lambda: AccessKey(KEY_ID, SECRET))
         self.wait(patience)
 
     def wait(self, seconds: float) -> None:

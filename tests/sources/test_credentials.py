@@ -76,7 +76,7 @@ def test_half_a_key_is_no_key(environ: Mapping[str, str], says: str) -> None:
 
 
 async def test_a_key_of_one_s_own_stays_as_it_is() -> None:
-    key = StaticCredentials(AccessKey("id", "secret"))
+    key = StaticCredentials(lambda: AccessKey("id", "secret"))
     assert await key.current() == AccessKey("id", "secret")
     assert not key.forget()
 
@@ -330,7 +330,7 @@ async def test_a_temporary_key_is_taken_with_its_token_and_not_without(tmp_path:
         assert isinstance(without.source.trouble, EndpointError)
         assert without.source.trouble.trouble is Failure.CREDENTIALS
         with_token = Endpoint(
-            server.url, tmp_path / "with", watch, credentials=StaticCredentials(AccessKey(KEY_ID, SECRET, TOKEN))
+            server.url, tmp_path / "with", watch, credentials=StaticCredentials(lambda: AccessKey(KEY_ID, SECRET, TOKEN))
         )
         await with_token.round()
         assert with_token.source.trouble is None
@@ -395,9 +395,10 @@ def test_a_package_that_finds_nothing_is_told_without_what_it_says(tmp_path: Pat
     assert "canary" not in ran.stdout + ran.stderr
 
 
-def test_without_the_package_it_is_named() -> None:
-    with pytest.raises(ValueError, match=r"install spendwatch\[aliyun-credentials\]"):
-        OfficialChain()
+async def test_without_the_package_it_is_named() -> None:
+    with pytest.raises(EndpointError, match=r"install spendwatch\[aliyun-credentials\]") as caught:
+        await OfficialChain().current()
+    assert caught.value.trouble is Failure.CREDENTIALS
 
 
 # --- nothing told
@@ -408,7 +409,7 @@ async def test_nothing_of_a_key_is_logged(caplog: pytest.LogCaptureFixture, tmp_
     watch = StopWatch()
     with capture_logs() as logs, BssServer(clock=watch.clock) as server:
         server.keys = {}
-        endpoint = Endpoint(server.url, tmp_path / "api", watch, credentials=StaticCredentials(SIGNER))
+        endpoint = Endpoint(server.url, tmp_path / "api", watch, credentials=StaticCredentials(lambda: SIGNER))
         await endpoint.round()
         server.keys = {SIGNER.key_id: SIGNER.secret}
         await endpoint.round()

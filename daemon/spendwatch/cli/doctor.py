@@ -36,12 +36,11 @@ from spendwatch.exact_json import json_fields
 from spendwatch.letters.language import Language
 from spendwatch.letters.texts import text_in
 from spendwatch.pacing import RateLimiter
-from spendwatch.request import HttpAnswer, Request
+from spendwatch.request import HttpAnswer, HttpClient, Request
 from spendwatch.settings import Settings, examine
 from spendwatch.settings.lint import Examined, is_draft
 from spendwatch.sources.alibaba.bill_pages import Wanted
 from spendwatch.sources.alibaba.settings import AlibabaConfig
-from spendwatch.sources.fetching import HttpClient
 from spendwatch.sources.folder.settings import FolderConfig
 from spendwatch.sources.opening import ApiContext, open_api
 from spendwatch.sources.trouble import EndpointError

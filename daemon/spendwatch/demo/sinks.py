@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from spendwatch.demo.requests import listening, read_request, write_answer
+_LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]+)", re.IGNORECASE)
 
 
 @dataclass(slots=True)
@@ -35,7 +36,7 @@ async def mail_sink() -> AsyncIterator[Sink]:
                 break
         writer.close()
 
-    async with listening(serve) as sink.port:
+    async with _listening(serve) as sink.port:
         yield sink
 
 
@@ -45,12 +46,21 @@ async def webhook_sink() -> AsyncIterator[Sink]:
     sink = Sink()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        sink.received.append((await read_request(reader)).body)
-        await write_answer(writer, 204, {"connection": "close"})
+        length = _LENGTH.search(await reader.readuntil(b"\r\n\r\n"))
+        sink.received.append(await reader.readexactly(int(length[1]) if length else 0))
+        await _say(writer, b"HTTP/1.1 204 No Content\r\nconnection: close\r\n")
         writer.close()
 
-    async with listening(serve) as sink.port:
+    async with _listening(serve) as sink.port:
         yield sink
+
+
+@asynccontextmanager
+async def _listening(serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]) -> AsyncIterator[int]:
+    """Serve every connection on a free port of the loopback and return the port."""
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
 
 
 async def _say(writer: asyncio.StreamWriter, line: bytes) -> None:

@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from functools import partial
 
 from spendwatch.domain.cross_check import CrossCheck
 from spendwatch.domain.policy import Site
 from spendwatch.domain.statement import AccountId, SourceName
 from spendwatch.pacing import RateLimiter
+from spendwatch.request import HttpClient
 from spendwatch.sources.alibaba.client import BssClient
 from spendwatch.sources.alibaba.settings import AlibabaAccess, AlibabaConfig
 from spendwatch.sources.alibaba.source import AlibabaSource
 from spendwatch.sources.config import SourceConfig
-from spendwatch.sources.fetching import Attended, HttpClient
 from spendwatch.sources.folder.source import FolderSource
 from spendwatch.sources.opening import Recipe, Source, SourceContext, open_api, open_source
 
@@ -26,12 +25,15 @@ class Feeds:
     def __init__(self, context: SourceContext) -> None:
         """Begin without any source."""
         self.sources: Mapping[SourceName, Source] = {}
-        self.apis: Mapping[SourceName, BssClient] = {}
-        """The billing API of each source of that type."""
         self._context = context
         self._recipes: Mapping[SourceName, Recipe] = {}
         self._paces: dict[AccountId, RateLimiter] = {}
         self._fetching: set[asyncio.Task[bool]] = set()
+
+    @property
+    def apis(self) -> Mapping[SourceName, BssClient]:
+        """The billing API of each source of that type."""
+        return {name: source.api for name, source in self.sources.items() if isinstance(source, AlibabaSource)}
 
     def renew(
         self,
@@ -47,19 +49,15 @@ class Feeds:
         before it may ask again.
         """
         recipes = {name: _recipe(config, client(config), sites, final_on) for name, config in configs.items()}
-        kept = {name for name, recipe in recipes.items() if self._recipes.get(name) == recipe}
-        apis = {name: api for name, api in self.apis.items() if name in kept}
-        apis |= {name: self._api(name, recipe) for name, recipe in recipes.items() if name not in kept and recipe.site}
+        before = {name: self.sources[name] for name, recipe in recipes.items() if self._recipes.get(name) == recipe}
         self.sources = {
-            name: self.sources[name] if name in kept else open_source(name, recipe, self._context, apis.get(name))
-            for name, recipe in recipes.items()
+            name: before.get(name) or open_source(name, recipe, self._context, self._pace) for name, recipe in recipes.items()
         }
-        self.apis, self._recipes = apis, recipes
+        self._recipes = recipes
 
     def open_api(self, config: AlibabaAccess, account: AccountId, site: Site, client: HttpClient) -> BssClient:
         """Return the billing API that these settings describe, at the pace that the account allows to all who ask it."""
-        pace = self._paces.setdefault(account, RateLimiter(self._context.monotonic, self._context.sleep))
-        return open_api(config, site, client, self._context, pace=pace)
+        return open_api(config, site, client, self._context, pace=self._pace(account))
 
     async def fetch(self, name: SourceName, now: datetime) -> bool:
         """Let the source fetch; return whether there is a result: not when it was interrupted, or too early."""
@@ -93,12 +91,8 @@ class Feeds:
         source = self.sources[name]
         return source.new_checks() if isinstance(source, AlibabaSource) else ()
 
-    def _api(self, name: SourceName, recipe: Recipe) -> BssClient:
-        config = recipe.config
-        assert isinstance(config, AlibabaConfig)  # noqa: S101 -- only these have a site
-        assert recipe.site  # noqa: S101 -- the same
-        client = Attended(recipe.client, partial(self._context.got_on, name))
-        return self.open_api(config, config.account, recipe.site, client)
+    def _pace(self, account: AccountId) -> RateLimiter:
+        return self._paces.setdefault(account, RateLimiter(self._context.monotonic, self._context.sleep))
 
 
 def _recipe(config: SourceConfig, client: HttpClient, sites: Mapping[AccountId, Site], final_on: int) -> Recipe:

@@ -17,6 +17,7 @@ from spendwatch.domain.period import Clock
 from spendwatch.domain.policy import Site
 from spendwatch.domain.statement import AccountId, SourceName
 from spendwatch.pacing import RateLimiter
+from spendwatch.request import HttpAnswer, HttpClient, Request
 from spendwatch.sources.alibaba.client import BssClient
 from spendwatch.sources.alibaba.settings import AlibabaAccess, AlibabaConfig
 from spendwatch.sources.alibaba.source import AlibabaSource
@@ -26,14 +27,12 @@ from spendwatch.sources.balances.settings import ApiBalanceConfig, BalanceConfig
 from spendwatch.sources.balances.url import UrlBalance
 from spendwatch.sources.config import SourceConfig
 from spendwatch.sources.download_store import DownloadStore
-from spendwatch.sources.fetching import Attended, HttpClient
 from spendwatch.sources.folder.settings import FolderConfig
 from spendwatch.sources.folder.source import FolderSource
 from spendwatch.sources.memory import SourceMemory
 from spendwatch.sources.oss.settings import OssConfig
 from spendwatch.sources.provider.credentials import (
     Credentials,
-    LazyCredentials,
     RefreshedCredentials,
     StaticCredentials,
     key_in,
@@ -81,6 +80,22 @@ class SourceContext(ApiContext):
     sleep: Callable[[float], Awaitable[object]]
 
 
+class Attended:
+    """A client that says of each answer that the work gets on: who waits for a long fetch must see that it lives."""
+
+    def __init__(self, client: HttpClient, got_on: Callable[[], None]) -> None:
+        """Ask by means of that client."""
+        self._client = client
+        self._got_on = got_on
+
+    async def fetch(self, request: Request) -> HttpAnswer:
+        """Return the whole answer, whatever its status."""
+        try:
+            return await self._client.fetch(request)
+        finally:
+            self._got_on()
+
+
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """All that a source is made of; as long as this stays the same, so does the source."""
@@ -93,8 +108,8 @@ class Recipe:
     """The same."""
 
 
-def open_source(name: SourceName, recipe: Recipe, context: SourceContext, api: BssClient | None) -> Source:
-    """Return the source that the settings describe; nothing is asked yet. `api` is the billing API, for those who ask it."""
+def open_source(name: SourceName, recipe: Recipe, context: SourceContext, pace: Callable[[AccountId], RateLimiter]) -> Source:
+    """Return the source that the settings describe; nothing is asked yet. `pace` is what all who call for an account share."""
     client = Attended(recipe.client, partial(context.got_on, name))
     downloads = partial(DownloadStore, context.fetched / name, name, context.memory, context.monotonic)
     match recipe.config:
@@ -113,7 +128,8 @@ def open_source(name: SourceName, recipe: Recipe, context: SourceContext, api: B
         case UrlConfig() as config:
             return UrlSource(downloads(), client, config)
         case AlibabaConfig() as config:
-            assert api  # noqa: S101 -- it was opened from the same settings
+            assert recipe.site  # noqa: S101 -- every account has one
+            api = open_api(config, recipe.site, client, context, pace=pace(config.account))
             return AlibabaSource(downloads(), api, account=config.account, final_on=recipe.final_on, product=config.product)
         case OssConfig() as config:
             from spendwatch.sources.oss.client import OssClient  # noqa: PLC0415 -- few have a bucket
@@ -138,17 +154,12 @@ def open_api(config: AlibabaAccess, site: Site, client: HttpClient, context: Api
 
 
 def open_credentials(config: CredentialsConfig, client: HttpClient, context: ApiContext) -> Credentials:
-    """Return the credentials. They are looked up on the first call, which raises an error if any are missing."""
-    return LazyCredentials(partial(_credentials, config, client, context))
-
-
-def _credentials(config: CredentialsConfig, client: HttpClient, context: ApiContext) -> Credentials:
-    """Return by what right is asked; `ValueError` where the settings or the environment hold too little."""
+    """Return the credentials. They are looked up with the first call, which raises an error if any are missing."""
     match config.provider:
         case Provider.KEY:
-            return StaticCredentials(AccessKey(_told(config.key_id), _told(config.secret), _told(config.token)))
+            return StaticCredentials(lambda: AccessKey(_told(config.key_id), _told(config.secret), _told(config.token)))
         case Provider.ENVIRONMENT:
-            return StaticCredentials(key_in(context.environ))
+            return StaticCredentials(partial(key_in, context.environ))
         case Provider.MACHINE_ROLE:
             return RefreshedCredentials(MachineRole(context.metadata(), config.role), context.clock)
         case Provider.OIDC_ROLE:

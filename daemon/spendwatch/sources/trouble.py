@@ -13,8 +13,7 @@ from spendwatch.domain.errors import (
 )
 from spendwatch.domain.failure import Failure
 from spendwatch.pacing import asked_pause
-from spendwatch.request import HttpAnswer, Request
-from spendwatch.sources.fetching import HttpClient
+from spendwatch.request import HttpAnswer, HttpClient, Request
 
 __all__ = ["EndpointError", "Failure", "fetched", "quoted", "refused", "trouble_of_status", "unavailable", "without"]
 

@@ -22,7 +22,7 @@ from spendwatch.domain.statement import SourceName
 from spendwatch.outgoing import Outgoing
 from spendwatch.pacing import RateLimiter
 from spendwatch.sources.alibaba.settings import AlibabaConfig
-from spendwatch.sources.opening import Recipe, SourceContext, open_api, open_credentials, open_source
+from spendwatch.sources.opening import Recipe, SourceContext, open_credentials, open_source
 from spendwatch.sources.provider.credentials import Credentials
 from spendwatch.sources.provider.credentials_settings import Provider
 from spendwatch.sources.trouble import EndpointError, Failure
@@ -123,8 +123,8 @@ async def test_what_the_settings_describe_fetches_a_bill(
     with BssServer({day: [an_item(day)]}, clock=watch.clock) as server:
         config = _config(**said, endpoint=server.url)
         context, client = _context(watch, tmp_path, environ), Outgoing(LOOPBACK)
-        api = open_api(config, Site.CN, client, context, pace=RateLimiter(watch.monotonic, watch.sleep))
-        source = open_source(SourceName("api"), Recipe(config, client, Site.CN, 4), context, api)
+        pace = RateLimiter(watch.monotonic, watch.sleep)
+        source = open_source(SourceName("api"), Recipe(config, client, Site.CN, 4), context, lambda _: pace)
         await source.fetch(watch.now)
         assert [file.source for file in source.arrivals(watch.now)] == ["api"]
 

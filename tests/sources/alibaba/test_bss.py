@@ -51,7 +51,7 @@ def _sample(name: str) -> Document:
 def _client(url: str, watch: StopWatch, site: Site = Site.CN) -> BssClient:
     return BssClient(
         Outgoing(LOOPBACK),
-        StaticCredentials(AccessKey(KEY_ID, SECRET)),
+        StaticCredentials(lambda: AccessKey(KEY_ID, SECRET)),
         site=site,
         clock=watch.clock,
         pace=RateLimiter(watch.monotonic, watch.sleep),

@@ -51,7 +51,7 @@ class Stage:
     def source(self, currency: Currency = CNY, *, owner: str = "", fund_account: str = "") -> ApiBalance:
         client = BssClient(
             Outgoing(LOOPBACK),
-            StaticCredentials(AccessKey(KEY_ID, SECRET)),
+            StaticCredentials(lambda: AccessKey(KEY_ID, SECRET)),
             site=Site.CN,
             clock=self.watch.clock,
             pace=RateLimiter(self.watch.monotonic, self.watch.sleep),

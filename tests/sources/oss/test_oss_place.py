@@ -83,7 +83,7 @@ async def test_the_environment_may_hold_the_key(stage: Stage) -> None:
         "ALIBABA_CLOUD_ACCESS_KEY_SECRET": SECRET,
         "ALIBABA_CLOUD_SECURITY_TOKEN": TOKEN,
     }
-    stage.bucket.restarted(credentials=StaticCredentials(key_in(environ)))
+    stage.bucket.restarted(credentials=StaticCredentials(lambda: key_in(environ)))
     assert await stage.bucket.enter() == [("a.csv", BILL)]
 
 

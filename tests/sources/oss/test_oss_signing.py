@@ -105,4 +105,4 @@ def test_whatever_a_key_is_the_other_side_reads_the_same_out_of_the_wire(key: st
 def _client() -> OssClient:
     said = {"type": "oss", "bucket": BUCKET, "region": REGION, "endpoint": "http://127.0.0.1:9", "path_style": True}
     config = OssConfig.model_validate({**said, "key_id": KEY_ID, "secret": SECRET})
-    return OssClient(Outgoing(LOOPBACK), StaticCredentials(AccessKey(KEY_ID, SECRET)), config, clock=StopWatch().clock)
+    return OssClient(Outgoing(LOOPBACK), StaticCredentials(lambda: AccessKey(KEY_ID, SECRET)), config, clock=StopWatch().clock)

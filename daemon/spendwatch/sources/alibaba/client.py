@@ -17,10 +17,9 @@ from spendwatch.domain.period import BillingPeriod, Clock
 from spendwatch.domain.policy import Site
 from spendwatch.domain.statement import AccountId
 from spendwatch.pacing import RateLimiter
-from spendwatch.request import HttpAnswer, Request
+from spendwatch.request import HttpAnswer, HttpClient, Request
 from spendwatch.sources.alibaba.balance_answers import account_balance, fund_account
 from spendwatch.sources.alibaba.bill_pages import MOST_PAGES, Page, Paging, Wanted, page_of, sums
-from spendwatch.sources.fetching import HttpClient
 from spendwatch.sources.provider.answers import Asked, Operation, document, keeping, successful
 from spendwatch.sources.provider.credentials import Credentials
 from spendwatch.sources.trouble import EndpointError, Failure, fetched, quoted

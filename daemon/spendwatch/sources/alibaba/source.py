@@ -41,7 +41,8 @@ class AlibabaSource(FetchingSource):
     ) -> None:
         """Keep files in that store. `final_on`: until the end of that day of a month the previous one may still change."""
         super().__init__(downloads)
-        self._api = api
+        self.api = api
+        """Who reads balances asks it, too."""
         self._account = account
         self._final_on = final_on
         self._product = product
@@ -93,11 +94,11 @@ class AlibabaSource(FetchingSource):
         return trouble
 
     async def _fetch_day(self, wanted: Wanted, now: datetime) -> DayBill:
-        paging = self._api.paging(wanted)
+        paging = self.api.paging(wanted)
         with self._downloads.new_file() as file:
             separator = b"["
             try:
-                async with aclosing(self._api.day(wanted, paging)) as pages:
+                async with aclosing(self.api.day(wanted, paging)) as pages:
                     async for page in pages:
                         file.write(separator + page.raw)
                         separator = b",\n"
@@ -134,7 +135,7 @@ class AlibabaSource(FetchingSource):
 
     async def _hold_against_total(self, wanted: Wanted, bill: DayBill) -> None:
         """Raise unless the provider's own total of the day, too, has the lines twice that came twice."""
-        total = await self._api.account_total(wanted.account, wanted.cycle, day=wanted.day, product=wanted.product)
+        total = await self.api.account_total(wanted.account, wanted.cycle, day=wanted.day, product=wanted.product)
         if not agree(bill.totals, total, _TOLERANCE):
             msg = f"the bill of {wanted}: lines stand on two pages, and together they are not what the day is said to cost"
             raise EndpointError(msg, Failure.CHANGING)
@@ -164,11 +165,11 @@ class AlibabaSource(FetchingSource):
 
     async def _month_total(self, cycle: BillingPeriod) -> Totals:
         try:
-            return await self._api.account_total(self._account, cycle, product=self._product)
+            return await self.api.account_total(self._account, cycle, product=self._product)
         except EndpointError as error:
             if error.trouble is not Failure.PERMISSION:
                 raise
-        return await self._api.overview_total(self._account, cycle, product=self._product)
+        return await self.api.overview_total(self._account, cycle, product=self._product)
 
 
 def _days(cycle: BillingPeriod, today: date) -> list[date]:

@@ -7,9 +7,8 @@ from datetime import timedelta
 from urllib.parse import quote, urlsplit
 
 from spendwatch.domain.period import Clock
-from spendwatch.request import HttpAnswer, Receiver, Request
+from spendwatch.request import HttpAnswer, HttpClient, Receiver, Request
 from spendwatch.sources.download import PART, WHOLE, Download
-from spendwatch.sources.fetching import HttpClient
 from spendwatch.sources.oss.answers import refusal_of
 from spendwatch.sources.oss.listing import OPERATION, PAGE_SIZE, Listing, ListingPage, page_of
 from spendwatch.sources.oss.settings import OssConfig, Signature

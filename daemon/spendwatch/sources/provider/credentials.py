@@ -37,39 +37,19 @@ class Credentials(Protocol):
         """Drop credentials that were just refused; return whether asking again may yield others."""
 
 
-class LazyCredentials:
-    """Credentials that are looked up on first use: commands that only read the ledger need none."""
-
-    def __init__(self, find: Callable[[], Credentials]) -> None:
-        """Keep how to find them; its `ValueError` becomes a failure of the credentials."""
-        self._find = find
-        self._found: Credentials | None = None
-
-    async def current(self) -> AccessKey:
-        """Return what is valid now, or raise `EndpointError`."""
-        if self._found is None:
-            try:
-                # In a thread: the provider's package takes its time to load.
-                self._found = await asyncio.to_thread(self._find)
-            except ValueError as error:
-                raise EndpointError(str(error), Failure.CREDENTIALS) from error
-        return await self._found.current()
-
-    def forget(self) -> bool:
-        """Drop credentials that were just refused; return whether asking again may yield others."""
-        return self._found is not None and self._found.forget()
-
-
 class StaticCredentials:
     """A key pair that a person made and put into a file or the environment."""
 
-    def __init__(self, signer: AccessKey) -> None:
-        """Use this one as long as we live."""
-        self._signer = signer
+    def __init__(self, find: Callable[[], AccessKey]) -> None:
+        """Find it with each use: commands that only read the ledger need none. `ValueError`: there is none."""
+        self._find = find
 
     async def current(self) -> AccessKey:
-        """Return it."""
-        return self._signer
+        """Return it, or raise `EndpointError`."""
+        try:
+            return self._find()
+        except ValueError as error:
+            raise EndpointError(str(error), Failure.CREDENTIALS) from error
 
     def forget(self) -> bool:
         """Keep it: there is no other."""

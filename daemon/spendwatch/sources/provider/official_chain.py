@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 from typing import Any
 
 from spendwatch.acs3 import AccessKey
@@ -15,18 +14,7 @@ class OfficialChain:
     """The package's default chain, which keeps and renews what it finds."""
 
     def __init__(self) -> None:
-        """Load the package, or raise `ValueError` where it is not installed."""
-        try:
-            from alibabacloud_credentials.client import Client  # noqa: PLC0415 -- an extra that few install
-        except ImportError as error:
-            msg = "provider: sdk needs the package alibabacloud-credentials: install spendwatch[aliyun-credentials]"
-            raise ValueError(msg) from error
-        # It prints on a handler of its own what it does, and with it, when it fails, the answers that it got.
-        log = logging.getLogger("credentials")
-        log.handlers.clear()
-        log.propagate = False
-        log.setLevel(logging.CRITICAL)
-        self._make: Callable[[], Any] = Client
+        """Load nothing yet: it takes its time, and is an extra that few install."""
         self._chain: Any = None
 
     async def current(self) -> AccessKey:
@@ -34,6 +22,9 @@ class OfficialChain:
         try:
             found = await asyncio.to_thread(self._find)
             return AccessKey(found.access_key_id, found.access_key_secret, found.security_token or "")
+        except ImportError as error:
+            msg = "provider: sdk needs the package alibabacloud-credentials: install spendwatch[aliyun-credentials]"
+            raise EndpointError(msg, Failure.CREDENTIALS) from error
         except Exception as error:  # noqa: BLE001 -- whatever it raises may quote an answer with credentials in it
             msg = f"the package alibabacloud-credentials finds no credentials ({type(error).__name__})"
             raise EndpointError(msg, Failure.CREDENTIALS) from None
@@ -44,5 +35,12 @@ class OfficialChain:
 
     def _find(self) -> Any:  # noqa: ANN401 -- the package has no types
         if self._chain is None:
-            self._chain = self._make()
+            from alibabacloud_credentials.client import Client  # noqa: PLC0415 -- as said above
+
+            # It prints on a handler of its own what it does, and with it, when it fails, the answers that it got.
+            log = logging.getLogger("credentials")
+            log.handlers.clear()
+            log.propagate = False
+            log.setLevel(logging.CRITICAL)
+            self._chain = Client()
         return self._chain.get_credential()

@@ -11,8 +11,7 @@ from urllib.parse import quote, urlencode
 from spendwatch.acs3 import AccessKey
 from spendwatch.domain.period import Clock
 from spendwatch.exact_json import NoJsonError, parse
-from spendwatch.request import Request, is_sendable
-from spendwatch.sources.fetching import HttpClient
+from spendwatch.request import HttpClient, Request, is_sendable
 from spendwatch.sources.provider.answers import Asked, Operation, document, successful
 from spendwatch.sources.provider.credentials import TemporaryCredentials
 from spendwatch.sources.trouble import EndpointError, Failure, fetched

@@ -11,10 +11,9 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from spendwatch.domain.period import stamp_after
-from spendwatch.request import HttpAnswer, Receiver, Request
+from spendwatch.request import HttpAnswer, HttpClient, Receiver, Request
 from spendwatch.sources.download import NOT_MODIFIED, PART, WHOLE, Download
 from spendwatch.sources.download_store import DownloadStore, Incoming
-from spendwatch.sources.fetching import HttpClient
 from spendwatch.sources.fetching_source import FetchingSource
 from spendwatch.sources.trouble import EndpointError, Failure, fetched, refused
 from spendwatch.sources.url.looks import why_no_bill
