@@ -170,5 +170,5 @@ print(json.dumps(sorted(sys.modules)))
     ours = {name for name in loaded if name.startswith("spendwatch.sources.oss.")}
     assert ours == {"spendwatch.sources.oss.settings"}
     assert not {
-        name for name in loaded if name.startswith(("alibabacloud", "botocore", "pyexpat", "spendwatch.sources.oss.small_xml"))
+        name for name in loaded if name.startswith(("alibabacloud", "botocore", "pyexpat", "spendwatch.xml_stream"))
     }

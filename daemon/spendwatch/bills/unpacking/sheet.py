@@ -9,8 +9,8 @@ from functools import reduce
 from spendwatch.bills.unpacking.cell_numbers import Look, NoNumberError, written
 from spendwatch.bills.unpacking.limits import Limits
 from spendwatch.bills.unpacking.workbook import Workbook, as_number, unescaped
-from spendwatch.bills.unpacking.xml_stream import Listener
 from spendwatch.domain.errors import Refusal, UnreadableBillError
+from spendwatch.xml_stream import Listener
 
 _ENOUGH = 20
 """How many refusals are collected before the rest of the sheet is left unread."""

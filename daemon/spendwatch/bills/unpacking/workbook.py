@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from spendwatch.bills.unpacking.cell_numbers import Look, look_of
 from spendwatch.bills.unpacking.limits import Meter
-from spendwatch.bills.unpacking.xml_stream import Listener, MarkupError, listening
 from spendwatch.bills.unpacking.zip_archive import ZipArchive
 from spendwatch.domain.errors import Refusal, UnreadableBillError
+from spendwatch.xml_stream import Listener, MarkupError, listening
 
 WORKBOOK = "xl/workbook.xml"
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 
 from spendwatch.request import HttpAnswer
-from spendwatch.sources.oss.small_xml import beginning
+from spendwatch.sources.oss.listing import MOST_ELEMENTS
 from spendwatch.sources.provider.answers import Asked, Refusal, told
 from spendwatch.sources.trouble import EndpointError, Failure, quoted, trouble_of_status
+from spendwatch.xml_stream import MarkupError, Tree
 
 _CODE = re.compile(r"[A-Za-z0-9._-]{1,100}", re.ASCII)
 _BY_CODE: Mapping[str, Failure] = {
@@ -43,7 +45,10 @@ _ELSEWHERE = frozenset({"PermanentRedirect", "TemporaryRedirect"})
 
 def refusal_of(answer: HttpAnswer, asked: Asked) -> EndpointError:
     """Return what it means that the store did not give what was asked for."""
-    error = beginning(answer.body)
+    tree = Tree()
+    with suppress(MarkupError):
+        tree.take(answer.body, most=MOST_ELEMENTS)
+    error = tree.root
     # Nobody but the store makes codes: what does not look like one is not repeated.
     code = said if _CODE.fullmatch(said := error.findtext("Code", "").strip()) else ""
     endpoint = error.findtext("Endpoint", "").strip()

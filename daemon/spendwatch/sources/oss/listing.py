@@ -9,13 +9,15 @@ from xml.etree.ElementTree import Element
 
 from spendwatch.domain.count import counted
 from spendwatch.sources.oss.objects import StoredObject, object_of
-from spendwatch.sources.oss.small_xml import NoXmlError, parse
 from spendwatch.sources.trouble import EndpointError, Failure, quoted
+from spendwatch.xml_stream import MarkupError, Tree
 
 OPERATION = "ListObjectsV2"
 PAGE_SIZE = 1000
 MOST_OBJECTS = 100_000
 MOST_PAGES = 1000
+MOST_ELEMENTS = 50_000
+"""A page of a thousand objects has some 12,000."""
 _MOST_EMPTY = 3
 _LONGEST_TOKEN = 8192
 _COUNT_DIGITS = 9
@@ -34,10 +36,12 @@ def page_of(document: bytes, *, bucket: str, prefix: str) -> ListingPage:
     """Return what a page says, or raise `EndpointError` where it does not say what was asked for."""
     if not document.strip():
         raise _error(Failure.NOT_A_BILL, "an empty answer")
+    tree = Tree()
     try:
-        root = parse(document)
-    except NoXmlError as error:
-        raise _error(Failure.NOT_A_BILL, f"the answer cannot be read: {error}") from error
+        tree.take(document, most=MOST_ELEMENTS)
+    except MarkupError as error:
+        raise _error(Failure.NOT_A_BILL, f"the answer {error}") from error
+    root = tree.root
     if root.tag != "ListBucketResult":
         raise _error(Failure.NOT_A_BILL, f"the response is not a listing but {quoted(root.tag)}")
     is_escaped = root.findtext("EncodingType", "") == "url"

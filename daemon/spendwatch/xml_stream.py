@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from xml.etree.ElementTree import Element, SubElement
 from xml.parsers import expat
 
 _LONGEST = 1024 * 1024
@@ -27,6 +28,33 @@ class Listener:
 
     def ends(self, name: str, text: str) -> None:
         """An element ends, with the text that stood in it since the last tag."""
+
+
+class Tree(Listener):
+    """Builds the tree of a small document, without its attributes."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self._above = Element("")
+        self._open = [self._above]
+
+    @property
+    def root(self) -> Element:
+        """What came before the end, or before the first mistake."""
+        return next(iter(self._above), self._above)
+
+    def take(self, document: bytes, *, most: int) -> None:
+        """Take a document of so many elements at most, or raise `MarkupError`."""
+        for _ in listening((document,), self, most=most):
+            pass
+
+    def starts(self, name: str, _attributes: dict[str, str]) -> None:
+        """Add the element."""
+        self._open.append(SubElement(self._open[-1], name))
+
+    def ends(self, _name: str, text: str) -> None:
+        """Give it its text."""
+        self._open.pop().text = text
 
 
 def listening(pieces: Iterable[bytes], listener: Listener, *, most: int) -> Iterator[None]:
@@ -93,5 +121,5 @@ def _told(parser: expat.XMLParserType, listener: Listener, most: int) -> list[st
 
 
 def _refuse_document_type(*_: object) -> None:
-    msg = "has a document type, which no spreadsheet needs"
+    msg = "has a document type of its own"
     raise MarkupError(msg)
