@@ -169,6 +169,4 @@ print(json.dumps(sorted(sys.modules)))
     loaded = set(json.loads(found.stdout))
     ours = {name for name in loaded if name.startswith("spendwatch.sources.oss.")}
     assert ours == {"spendwatch.sources.oss.settings"}
-    assert not {
-        name for name in loaded if name.startswith(("alibabacloud", "botocore", "pyexpat", "spendwatch.xml_stream"))
-    }
+    assert not {name for name in loaded if name.startswith(("alibabacloud", "botocore", "pyexpat", "spendwatch.xml_stream"))}
