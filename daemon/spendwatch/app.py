@@ -58,7 +58,6 @@ from spendwatch.settings import Settings, reload
 from spendwatch.settings.lint import failing_templates
 from spendwatch.sources.alibaba.client import BssClient
 from spendwatch.sources.alibaba.settings import AlibabaConfig
-from spendwatch.sources.balances.api import BalanceApi
 from spendwatch.sources.balances.settings import ApiBalanceConfig, BalanceConfig
 from spendwatch.sources.feeds import Feeds
 from spendwatch.sources.folder.settings import FolderConfig
@@ -233,7 +232,7 @@ class App:
         name = config.source if isinstance(config, ApiBalanceConfig) else None
         return self.apis.get(SourceName(name)) if name else None
 
-    def _balance_api(self, config: ApiBalanceConfig, policy: AccountPolicy) -> BalanceApi:
+    def _balance_api(self, config: ApiBalanceConfig, policy: AccountPolicy) -> BssClient:
         """Return the billing API with the rights of a source of bills, or with the balance's own; at one pace in any case."""
         if config.source and not config.has_own_access:
             return self.apis[SourceName(config.source)]

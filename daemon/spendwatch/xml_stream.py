@@ -31,7 +31,7 @@ class Listener:
 
 
 class Tree(Listener):
-    """Builds the tree of a small document, without its attributes."""
+    """Builds the tree of a small document."""
 
     def __init__(self) -> None:
         """Begin with nothing."""
@@ -48,9 +48,9 @@ class Tree(Listener):
         for _ in listening((document,), self, most=most):
             pass
 
-    def starts(self, name: str, _attributes: dict[str, str]) -> None:
+    def starts(self, name: str, attributes: dict[str, str]) -> None:
         """Add the element."""
-        self._open.append(SubElement(self._open[-1], name))
+        self._open.append(SubElement(self._open[-1], name, attributes))
 
     def ends(self, _name: str, text: str) -> None:
         """Give it its text."""
@@ -103,7 +103,7 @@ def _told(parser: expat.XMLParserType, listener: Listener, most: int) -> list[st
         depth += 1
         left -= 1
         if depth > _DEEPEST or left < 0:
-            msg = f"has more than {most} elements, or {_DEEPEST} within each other"
+            msg = f"has too many elements, or more than {_DEEPEST} within each other"
             raise MarkupError(msg)
         texts.clear()
         tell_start(known.get(name) or local(name), attributes)

@@ -21,7 +21,7 @@ from spendwatch.request import HttpAnswer, HttpClient, Request
 from spendwatch.sources.alibaba.client import BssClient
 from spendwatch.sources.alibaba.settings import AlibabaAccess, AlibabaConfig
 from spendwatch.sources.alibaba.source import AlibabaSource
-from spendwatch.sources.balances.api import ApiBalance, BalanceApi
+from spendwatch.sources.balances.api import ApiBalance
 from spendwatch.sources.balances.file import FileBalance
 from spendwatch.sources.balances.settings import ApiBalanceConfig, BalanceConfig, FileBalanceConfig, UrlBalanceConfig
 from spendwatch.sources.balances.url import UrlBalance
@@ -182,7 +182,7 @@ def open_balance(
     account: AccountId,
     currency: Currency,
     client: Callable[[], HttpClient],
-    api: Callable[[ApiBalanceConfig], BalanceApi],
+    api: Callable[[ApiBalanceConfig], BssClient],
 ) -> FileBalance | UrlBalance | ApiBalance:
     """Return the balance source that the settings describe.
 

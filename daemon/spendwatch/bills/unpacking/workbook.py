@@ -6,18 +6,21 @@ import posixpath
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from xml.etree.ElementTree import Element
 
 from spendwatch.bills.unpacking.cell_numbers import Look, look_of
 from spendwatch.bills.unpacking.limits import Meter
 from spendwatch.bills.unpacking.zip_archive import ZipArchive
 from spendwatch.domain.errors import Refusal, UnreadableBillError
-from spendwatch.xml_stream import Listener, MarkupError, listening
+from spendwatch.xml_stream import Listener, MarkupError, Tree, listening
 
 WORKBOOK = "xl/workbook.xml"
 
 _LINKS = "xl/_rels/workbook.xml.rels"
 _ESCAPE = re.compile(r"_x([0-9A-Fa-f]{4})_")
 _LONG = 10
+_MOST_ELEMENTS = 500_000
+"""Of a part that is neither a sheet nor texts: it is held in memory."""
 _TRUE = frozenset({"1", "true", "on"})
 
 
@@ -49,12 +52,19 @@ class XmlParts:
         for _ in self.listening(name, listener):
             pass
 
-    def listening(self, name: str, listener: Listener) -> Iterator[None]:
+    def tree(self, name: str) -> Element:
+        """Return the part's root element."""
+        tree = Tree()
+        for _ in self.listening(name, tree, most=_MOST_ELEMENTS):
+            pass
+        return tree.root
+
+    def listening(self, name: str, listener: Listener, *, most: int | None = None) -> Iterator[None]:
         """Tell the listener of the part, and yield now and then: who has heard enough stops there."""
         if name not in self._members:
             raise UnreadableBillError(Refusal(f"the spreadsheet is damaged: it lacks its part {name}"))
         try:
-            yield from listening(self._pieces(name), listener, most=self._meter.limits.tags)
+            yield from listening(self._pieces(name), listener, most=most or self._meter.limits.tags)
         except MarkupError as error:
             raise UnreadableBillError(Refusal(f"the spreadsheet's part {name} {error}")) from error
 
@@ -66,19 +76,19 @@ class XmlParts:
 
 def read_workbook(parts: XmlParts, *, longest: int, most: int) -> Workbook:
     """Return the workbook; its shared texts may be so many, and have so many characters together."""
-    links, names = _Links(), _Names()
-    parts.heard(_LINKS, links)
-    parts.heard(WORKBOOK, names)
-    texts, styles = _Texts(longest, most), _Styles()
-    for kind, listener in (("sharedStrings", texts), ("styles", styles)):
-        for part in links.found.get(kind, {}).values():
-            parts.heard(part, listener)
-    sheets = links.found.get("worksheet", {})
+    links, root = _linked(parts.tree(_LINKS)), parts.tree(WORKBOOK)
+    texts = _Texts(longest, most)
+    for part in links.get("sharedStrings", {}).values():
+        parts.heard(part, texts)
+    sheets = links.get("worksheet", {})
+    named = (
+        (sheet.get("name", ""), value) for sheet in root.iter("sheet") for key, value in sheet.items() if key.endswith(":id")
+    )
     return Workbook(
-        sheets=[(name, sheets[link]) for name, link in names.sheets if link in sheets],
+        sheets=[(name, sheets[link]) for name, link in named if link in sheets],
         texts=texts.found,
-        looks=styles.looks(),
-        is_1904=names.is_1904,
+        looks=[look for part in links.get("styles", {}).values() for look in _looks(parts.tree(part))],
+        is_1904=any(one.get("date1904", "").lower() in _TRUE for one in root.iter("workbookPr")),
     )
 
 
@@ -97,32 +107,21 @@ def _character(found: re.Match[str]) -> str:
     return found[0] if "\ud800" <= character <= "\udfff" else character
 
 
-class _Links(Listener):
-    """Where the parts are that the workbook refers to: their names by link, by kind."""
-
-    def __init__(self) -> None:
-        self.found: dict[str, dict[str, str]] = {}
-
-    def starts(self, name: str, attributes: dict[str, str]) -> None:
-        if name == "Relationship":
-            kind = attributes.get("Type", "").rpartition("/")[2]
-            target = posixpath.normpath(posixpath.join("/xl", attributes.get("Target", ""))).lstrip("/")
-            self.found.setdefault(kind, {})[attributes.get("Id", "")] = target
+def _linked(root: Element) -> dict[str, dict[str, str]]:
+    """Return where the parts are that the workbook refers to: their names by link, by kind."""
+    found: dict[str, dict[str, str]] = {}
+    for one in root.iter("Relationship"):
+        target = posixpath.normpath(posixpath.join("/xl", one.get("Target", ""))).lstrip("/")
+        found.setdefault(one.get("Type", "").rpartition("/")[2], {})[one.get("Id", "")] = target
+    return found
 
 
-class _Names(Listener):
-    """The sheets' names and links, in their order."""
-
-    def __init__(self) -> None:
-        self.sheets: list[tuple[str, str]] = []
-        self.is_1904 = False
-
-    def starts(self, name: str, attributes: dict[str, str]) -> None:
-        if name == "sheet":
-            link = next((value for key, value in attributes.items() if key.endswith(":id")), "")
-            self.sheets.append((attributes.get("name", ""), link))
-        elif name == "workbookPr":
-            self.is_1904 = attributes.get("date1904", "").lower() in _TRUE
+def _looks(root: Element) -> Iterator[Look]:
+    """Yield as what each of the cells' styles shows numbers."""
+    codes = {as_number(one.get("numFmtId")): one.get("formatCode", "") for one in root.iterfind("numFmts/numFmt")}
+    for style in root.iterfind("cellXfs/xf"):
+        number = as_number(style.get("numFmtId"))
+        yield look_of(number, codes.get(number))
 
 
 class _Texts(Listener):
@@ -150,27 +149,3 @@ class _Texts(Listener):
             self.found.append(unescaped("".join(self._runs)))
         if self._left < 0 or len(self.found) > self._most:
             raise UnreadableBillError(Refusal("the spreadsheet's shared texts are too many or too long", accepts="csv"))
-
-
-class _Styles(Listener):
-    """The number formats of the cells' styles."""
-
-    def __init__(self) -> None:
-        self._codes: dict[int, str] = {}
-        self._formats: list[int] = []
-        self._within = ""
-
-    def starts(self, name: str, attributes: dict[str, str]) -> None:
-        if name in {"numFmts", "cellXfs"}:
-            self._within = name
-        elif name == "numFmt" and self._within == "numFmts":
-            self._codes[as_number(attributes.get("numFmtId"))] = attributes.get("formatCode", "")
-        elif name == "xf" and self._within == "cellXfs":
-            self._formats.append(as_number(attributes.get("numFmtId")))
-
-    def ends(self, name: str, _text: str) -> None:
-        if name == self._within:
-            self._within = ""
-
-    def looks(self) -> list[Look]:
-        return [look_of(number, self._codes.get(number)) for number in self._formats]

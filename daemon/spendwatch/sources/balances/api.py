@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
-from typing import Protocol
 
 import structlog
 from structlog.typing import FilteringBoundLogger
@@ -14,6 +13,7 @@ from spendwatch.domain.errors import BalanceUnavailableError
 from spendwatch.domain.money import Currency
 from spendwatch.domain.statement import AccountId
 from spendwatch.sources.alibaba.balance_answers import BalanceOperation
+from spendwatch.sources.alibaba.client import BssClient
 from spendwatch.sources.trouble import EndpointError, Failure, unavailable
 
 _log: FilteringBoundLogger = structlog.get_logger()
@@ -22,21 +22,11 @@ _NOT_OFFERED = frozenset({Failure.PERMISSION, Failure.WRONG_SITE, Failure.REFUSE
 """Of the newer operation: no right to it, not for this kind of account, not known at this site, or no longer what it was."""
 
 
-class BalanceApi(Protocol):
-    """What of the billing API is needed: `BssClient` has it."""
-
-    async def fund_account(self, fund_account_id: str = "") -> BalanceReading:
-        """Return the balance with every term of the formula."""
-
-    async def account_balance(self) -> BalanceReading:
-        """Return the balance by the older operation."""
-
-
 class ApiBalance:
     """Asks the provider how the account stands."""
 
     def __init__(
-        self, api: BalanceApi, *, account: AccountId, currency: Currency, owner: AccountId | None = None, fund_account: str = ""
+        self, api: BssClient, *, account: AccountId, currency: Currency, owner: AccountId | None = None, fund_account: str = ""
     ) -> None:
         """Ask for that account. `owner` is whose fund account it is, where another account pays for it."""
         self._api = api
