@@ -50,8 +50,6 @@ _FOLDERS = ("", "incoming", "pending", "originals", *(f"originals/{shelf}" for s
 _RESUMED = "resumed.download"
 _PART = "part"
 """The key under which is remembered of which version there is a part."""
-_NOTE = "last_refused_answer.txt"
-_LARGEST_NOTE = 1 << 20
 
 
 class Part(NamedTuple):
@@ -254,12 +252,6 @@ class DownloadStore:
         self._memory.forget(self.source, keys)
         for key in keys:
             self._known.pop(key, None)
-
-    def note_refused(self, answer: bytes) -> None:
-        """Lay down an answer that was not understood, for a person to look at: the latest alone, and its beginning."""
-        with contextlib.suppress(SourceUnavailableError, OSError), self.new_file() as file:
-            file.write(answer[:_LARGEST_NOTE])
-            file.path.replace(self._place / "originals" / _NOTE)
 
     @property
     def _pending(self) -> Path:

@@ -42,8 +42,6 @@ class EndpointError(SourceUnavailableError):
         """Keep the kind of failure, and the pause that the endpoint asked for."""
         super().__init__(message, trouble)
         self.retry_after = retry_after
-        self.answer = b""
-        """What could not be understood, for a person to look at; without our secrets."""
 
     @property
     def is_temporary(self) -> bool:

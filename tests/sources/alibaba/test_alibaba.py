@@ -92,7 +92,7 @@ async def test_a_lie_is_told_by_its_name_gives_no_file_and_is_forgotten_with_the
     assert told.trouble is trouble, str(told)
     assert re.search(says, str(told))
     for secret in (KEY_ID, SECRET, TOKEN):
-        assert secret not in f"{told!r} {told.answer!r}"
+        assert secret not in repr(told)
     assert DAY not in map(day_of, files)
     assert stage.endpoint.names("incoming") == []
     with pytest.raises(SourceUnavailableError, match=says):
@@ -130,14 +130,6 @@ async def test_what_is_wrong_with_one_day_does_not_hold_up_the_others(stage: Sta
     stage.lie(Lie.RENAMED_FIELD)
     assert [day_of(file) for file in await stage.endpoint.round()] == [FIRST]
     assert "2026-09-03" in str(stage.endpoint.source.trouble)
-
-
-async def test_an_answer_that_was_not_understood_is_laid_down_for_a_person_without_our_secrets(stage: Stage) -> None:
-    stage.lie(Lie.RENAMED_FIELD)
-    await stage.endpoint.round()
-    note = (stage.endpoint.place / "originals" / "last_refused_answer.txt").read_text(encoding="utf-8")
-    assert "PreTaxAmount" in note
-    assert not any(secret in note for secret in (KEY_ID, SECRET))
 
 
 # --- what is asked for, and what is given

@@ -20,7 +20,7 @@ from spendwatch.pacing import RateLimiter
 from spendwatch.request import HttpAnswer, HttpClient, Request
 from spendwatch.sources.alibaba.balance_answers import account_balance, fund_account
 from spendwatch.sources.alibaba.bill_pages import MOST_PAGES, Page, Paging, Wanted, page_of, sums
-from spendwatch.sources.provider.answers import Asked, Operation, document, keeping, successful
+from spendwatch.sources.provider.answers import Asked, Operation, document, successful
 from spendwatch.sources.provider.credentials import Credentials
 from spendwatch.sources.trouble import EndpointError, Failure, fetched, quoted
 
@@ -86,9 +86,8 @@ class BssClient:
         while True:
             # The only tokens that may be sent are none, and the one that just came.
             found, answer = await self._call(_INSTANCE_BILL, query | ({"NextToken": token} if token else {}))
-            with keeping(answer):
-                # In a thread, for it takes longer than the loop may stand still: three hundred lines, each of them checked.
-                page = await asyncio.to_thread(page_of, found, answer.body, wanted)
+            # In a thread, for it takes longer than the loop may stand still: three hundred lines, each of them checked.
+            page = await asyncio.to_thread(page_of, found, answer.body, wanted)
             token = paging.take(page)
             yield page
             if not token:
@@ -188,9 +187,8 @@ class BssClient:
         at = self.clock()
         asked = Asked(operation, at, signer.secrets, self.site)
         answer = await self._fetched(request, signed(request, signer, at=at, nonce=secrets.token_hex(16)))
-        with keeping(answer, asked.secrets):
-            found = await asyncio.to_thread(document, answer, asked)
-            return successful(found, answer, asked), answer
+        found = await asyncio.to_thread(document, answer, asked)
+        return successful(found, answer, asked), answer
 
     async def _fetched(self, request: ApiRequest, headers: Mapping[str, str]) -> HttpAnswer:
         query = f"?{request.canonical_query}" if request.query else ""

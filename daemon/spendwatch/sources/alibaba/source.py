@@ -97,15 +97,10 @@ class AlibabaSource(FetchingSource):
         paging = self.api.paging(wanted)
         with self._downloads.new_file() as file:
             separator = b"["
-            try:
-                async with aclosing(self.api.day(wanted, paging)) as pages:
-                    async for page in pages:
-                        file.write(separator + page.raw)
-                        separator = b",\n"
-            except EndpointError as error:
-                if error.answer:
-                    self._downloads.note_refused(error.answer)
-                raise
+            async with aclosing(self.api.day(wanted, paging)) as pages:
+                async for page in pages:
+                    file.write(separator + page.raw)
+                    separator = b",\n"
             file.write(b"]\n")
             bill = paging.bill()
             await self._take(wanted, bill, file, now)

@@ -13,7 +13,7 @@ from spendwatch.sources.oss.answers import refusal_of
 from spendwatch.sources.oss.listing import OPERATION, PAGE_SIZE, Listing, ListingPage, page_of
 from spendwatch.sources.oss.settings import OssConfig, Signature
 from spendwatch.sources.oss.signing import AWS4, OSS4, StoreRequest, signed
-from spendwatch.sources.provider.answers import Asked, Operation, keeping
+from spendwatch.sources.provider.answers import Asked, Operation
 from spendwatch.sources.provider.credentials import Credentials
 from spendwatch.sources.trouble import EndpointError, Failure, fetched
 
@@ -47,9 +47,8 @@ class OssClient:
         listing, token = Listing(bucket), ""
         while True:
             asked = query | ({"continuation-token": token} if token else {})
-            answer, secrets = await self._ask(Operation(name, "", needs), "", asked)
-            with keeping(answer, secrets):
-                page = page_of(answer.body, bucket=bucket, prefix=prefix)
+            answer = await self._ask(Operation(name, "", needs), "", asked)
+            page = page_of(answer.body, bucket=bucket, prefix=prefix)
             listing.take(page)
             yield page
             token = page.token
@@ -69,7 +68,7 @@ class OssClient:
         query: Mapping[str, str],
         headers: Mapping[str, str] | None = None,
         into: Receiver | None = None,
-    ) -> tuple[HttpAnswer, tuple[str, ...]]:
+    ) -> HttpAnswer:
         """Ask once, and once more with other credentials, if there may be others."""
         request = self._request(key, query, headers or {})
         try:
@@ -79,9 +78,7 @@ class OssClient:
                 raise
         return await self._once(operation, key, request, into)
 
-    async def _once(
-        self, operation: Operation, key: str, request: StoreRequest, into: Receiver | None
-    ) -> tuple[HttpAnswer, tuple[str, ...]]:
+    async def _once(self, operation: Operation, key: str, request: StoreRequest, into: Receiver | None) -> HttpAnswer:
         signer, at = await self._credentials.current(), self._clock()
         proven = signed(request, signer, self._dialect, region=self._config.region, at=at)
         asking = Request(
@@ -93,10 +90,9 @@ class OssClient:
             into=into,
         )
         answer = await fetched(self._client, operation.name, asking)
-        asked = Asked(operation, at, signer.secrets)
         if answer.status not in ({WHOLE, PART} if into else {WHOLE}):
-            raise refusal_of(answer, asked)
-        return answer, asked.secrets
+            raise refusal_of(answer, Asked(operation, at, signer.secrets))
+        return answer
 
     def _request(self, key: str, query: Mapping[str, str], headers: Mapping[str, str]) -> StoreRequest:
         dialect = self._dialect

@@ -52,12 +52,7 @@ class OssSource(FetchingSource):
 
     async def _ask_for_news(self, now: datetime) -> EndpointError | None:
         del now  # names tell when bills were written, and keys are names
-        try:
-            return await self._take_each(await self._new())
-        except EndpointError as error:
-            if error.answer:
-                self._downloads.note_refused(error.answer)
-            raise
+        return await self._take_each(await self._new())
 
     async def _new(self) -> Sequence[StoredObject]:
         """Return what is new, in the order in which it is fetched. Nothing is, unless the whole listing came."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -140,19 +139,6 @@ def told(trouble: Failure, refusal: Refusal, answer: HttpAnswer, asked: Asked) -
     """Return a refusal as text that says what to do."""
     words = _words(trouble, refusal, answer, asked)
     return EndpointError(f"{asked.operation.name}: {words}", trouble, retry_after=asked_pause(answer.headers, asked.at))
-
-
-@contextmanager
-def keeping(answer: HttpAnswer, our_secrets: tuple[str, ...] = ()) -> Iterator[None]:
-    """Let an error of what is read keep the answer that was not understood."""
-    try:
-        yield
-    except EndpointError as error:
-        if error.trouble in {Failure.NOT_A_BILL, Failure.UNEXPECTED}:
-            error.answer = answer.body
-            for secret in filter(None, our_secrets):
-                error.answer = error.answer.replace(secret.encode(), b"***")
-        raise
 
 
 def _trouble(code: str, status: int) -> Failure:
