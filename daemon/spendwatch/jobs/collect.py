@@ -163,7 +163,8 @@ def take(file: BillFile, source: BillSource, desk: IngestContext, health: Health
         return _refuse(file, source, desk, error)
     except ReaderFailedError as error:
         if has_used_its_chances(file, desk, error):
-            return _refuse(file, source, desk, beyond_us(error))
+            reason = f"it could not be read in {_CHANCES} attempts: {error}"
+            return _refuse(file, source, desk, UnreadableBillError(Refusal(reason)))
         source.leave(file)
         return IngestResult(file, failed=str(error))
     except BaseException:
@@ -185,11 +186,6 @@ def has_used_its_chances(file: BillFile, desk: IngestContext, error: ReaderFaile
     if error.is_innocent:
         return False
     return desk.ledger.failed(desk.reader.digest(file), file.name, str(error), at=desk.clock()) >= _CHANCES
-
-
-def beyond_us(error: ReaderFailedError) -> UnreadableBillError:
-    """Return the refusal of a file at which the reading process fails time and again."""
-    return UnreadableBillError(Refusal(f"it could not be read in {_CHANCES} attempts: {error}"))
 
 
 def refusal_text(file: BillFile, error: UnreadableBillError) -> str:

@@ -39,7 +39,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from spendwatch.domain.money import SCALE, WHOLE_DIGITS, exact_sum, parse_amount, plain
+from spendwatch.domain.money import SCALE, exact_sum, parse_amount, plain
 from spendwatch.domain.period import BillingPeriod
 
 metadata = MetaData(
@@ -55,8 +55,8 @@ metadata = MetaData(
 
 T = TypeVar("T")
 
-TOTAL_DIGITS = 60
-"""As many as our own sums hold."""
+_SUM_DIGITS = 60
+"""As many as our own sums hold: that of many amounts has more than any of them."""
 
 Row = Mapping[str, Any]
 """A row on its way into or out of a table, by column."""
@@ -141,11 +141,10 @@ class Amount(TypeDecorator[Decimal]):
 
     impl = Numeric
     cache_ok = True
-    digits = WHOLE_DIGITS + SCALE
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """Return the column type for the database at hand."""
-        return dialect.type_descriptor(Text() if dialect.name == "sqlite" else Numeric(self.digits, SCALE))
+        return dialect.type_descriptor(Text() if dialect.name == "sqlite" else Numeric(_SUM_DIGITS, SCALE))
 
     def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> Decimal | str | None:
         """Return what the column holds. PostgreSQL would round surplus decimals silently, so they are refused here."""
@@ -160,13 +159,6 @@ class Amount(TypeDecorator[Decimal]):
         if value is None or dialect.name == "sqlite":
             return None if value is None else Decimal(value)
         return Decimal(plain(Decimal(value)))
-
-
-class Total(Amount):
-    """The exact sum of many amounts, which may have more digits than any of them."""
-
-    cache_ok = True
-    digits = TOTAL_DIGITS
 
 
 class Moment(TypeDecorator[datetime]):
@@ -217,7 +209,7 @@ _TYPES: Mapping[object, TypeEngine[Any] | type[TypeEngine[Any]]] = {
     bytes: LargeBinary,
     date: Date,
     datetime: Moment,
-    Decimal: Total,
+    Decimal: Amount,
     BillingPeriod: _Period,
     tuple[BillingPeriod, ...]: _Periods,
     tuple: Texts,

@@ -58,7 +58,8 @@ class Database:
         """Wrap an open storage."""
         self._storage = storage
         self._held = _Held()
-        self._is_alone = False
+        self.is_alone = False
+        """Whether we hold the lock for life, so that no other daemon works here."""
         self._revision = 0
         """The highest that any of our transactions left."""
 
@@ -125,12 +126,7 @@ class Database:
         """Be the only daemon here until `close` or the end of the process; `LedgerUnavailableError` when there is one."""
         with as_unavailable(self.place):
             self._storage.lock_for_life()
-        self._is_alone = True
-
-    @property
-    def is_alone(self) -> bool:
-        """Whether we hold the lock for life, so that no other daemon works here."""
-        return self._is_alone
+        self.is_alone = True
 
     def is_taken(self) -> bool:
         """Return whether some daemon works here, whatever any clock says."""

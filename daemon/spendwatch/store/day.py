@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date
 
-from sqlalchemy import Boolean, Column, Connection, Integer, PrimaryKeyConstraint, Table, and_, delete, func, select
+from sqlalchemy import Boolean, Column, Connection, Integer, PrimaryKeyConstraint, Table, and_, func, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from spendwatch.domain.merging import ResolvedDay
@@ -64,11 +64,6 @@ def changed_days(connection: Connection, periods: Iterable[BillingPeriod]) -> di
     """Return each day with lines in these periods, and the revision of the ledger that made it what it is."""
     query = select(*columns_like(day, DayKey), day.c.changed_in).where(day.c.period.in_(list(periods)))
     return {DayKey(*key): revision for *key, revision in connection.execute(query)}
-
-
-def remove_lines(connection: Connection, key: DayKey) -> None:
-    """Record that no line of a day counts."""
-    connection.execute(delete(day).where(is_day(day, key)))
 
 
 def latest_day(connection: Connection) -> date | None:

@@ -6,12 +6,13 @@ from collections.abc import Collection, Sequence
 
 from sqlalchemy import Connection, ForeignKeyConstraint, PrimaryKeyConstraint, Table, delete, func, insert, select
 
+from spendwatch.domain.merging import ResolvedDay
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.series_selection import DayTotal, authorities
-from spendwatch.domain.statement import DayKey, SeriesKey
+from spendwatch.domain.statement import SeriesKey
 from spendwatch.store.columns import ExactSum, columns_like, columns_of, metadata
-from spendwatch.store.day import is_day
-from spendwatch.store.spend import spend
+from spendwatch.store.day import day, is_day, put_lines
+from spendwatch.store.spend import put_rows, spend
 
 _PLACE = ("period", "account", "series", "day", "product", "currency")
 
@@ -26,17 +27,16 @@ day_total = Table(
 )
 
 
-def put_totals(connection: Connection, day: DayKey) -> None:
-    """Recompute the totals of a day from its roll-up."""
-    remove_totals(connection, day)
-    places = [spend.c[name] for name in _PLACE]
-    total = select(*places, ExactSum(spend.c.billed_cost), func.sum(spend.c.lines)).where(is_day(spend, day))
-    connection.execute(insert(day_total).from_select([*_PLACE, "amount", "lines"], total.group_by(*places)))
-
-
-def remove_totals(connection: Connection, day: DayKey) -> None:
-    """Forget the totals of a day."""
-    connection.execute(delete(day_total).where(is_day(day_total, day)))
+def put_day(connection: Connection, resolved: ResolvedDay, revision: int) -> None:
+    """Record a day with its roll-up and totals, in place of what was there; one without lines is removed."""
+    for table in (day_total, spend, *(() if resolved.lines else (day,))):
+        connection.execute(delete(table).where(is_day(table, resolved.key)))
+    if resolved.lines:
+        put_lines(connection, resolved, revision)
+        put_rows(connection, resolved)
+        places = [spend.c[name] for name in _PLACE]
+        total = select(*places, ExactSum(spend.c.billed_cost), func.sum(spend.c.lines)).where(is_day(spend, resolved.key))
+        connection.execute(insert(day_total).from_select([*_PLACE, "amount", "lines"], total.group_by(*places)))
 
 
 def totals_of(connection: Connection, period: BillingPeriod) -> tuple[DayTotal, ...]:

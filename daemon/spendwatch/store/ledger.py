@@ -12,7 +12,7 @@ from spendwatch.domain.commodity import Category
 from spendwatch.domain.cross_check import CrossCheck
 from spendwatch.domain.errors import LedgerChangedError
 from spendwatch.domain.health import Rejection
-from spendwatch.domain.merging import Held, NewContent, Resolution, ResolvedDay, never_needed
+from spendwatch.domain.merging import Held, NewContent, Resolution, never_needed
 from spendwatch.domain.novelty import Learnt
 from spendwatch.domain.outstanding import Charged
 from spendwatch.domain.period import BillingPeriod, PeriodClose
@@ -50,10 +50,10 @@ from spendwatch.store.content import (
 )
 from spendwatch.store.cross_check import checks_of, put_checks
 from spendwatch.store.database import Book, reads, writes
-from spendwatch.store.day import changed_days, latest_day, put_lines, remove_lines
-from spendwatch.store.day_total import put_totals, remove_totals, series_that_count, totals_of
+from spendwatch.store.day import changed_days, latest_day
+from spendwatch.store.day_total import put_day, series_that_count, totals_of
 from spendwatch.store.late_charges import late_since, put_late, spent_in_closed
-from spendwatch.store.spend import charges_since, named_together, products_charged_since, put_rows, remove_rows, sums
+from spendwatch.store.spend import charges_since, named_together, products_charged_since, sums
 from spendwatch.store.statement import (
     enter,
     is_entered,
@@ -264,18 +264,6 @@ def _latest_series(connection: Connection, products: Sequence[str] | None) -> li
     """Return the series that count for these products in the latest periods."""
     periods = {period for known in periods_by_account(connection).values() for period in known[-_LATEST:]}
     return [one for period in sorted(periods) for one in series_that_count(connection, period, products)]
-
-
-def put_day(connection: Connection, day: ResolvedDay, revision: int) -> None:
-    """Record a day in place of what was there; one without lines is removed."""
-    if day.lines:
-        put_lines(connection, day, revision)
-        put_rows(connection, day)
-        put_totals(connection, day.key)
-        return
-    remove_totals(connection, day.key)
-    remove_rows(connection, day.key)
-    remove_lines(connection, day.key)
 
 
 def _require_unchanged(connection: Connection, series: Iterable[SeriesKey], held: Held) -> None:

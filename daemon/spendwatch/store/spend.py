@@ -15,7 +15,6 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Select,
     Table,
-    delete,
     false,
     func,
     or_,
@@ -29,7 +28,7 @@ from spendwatch.domain.standing import SpendSum
 from spendwatch.domain.statement import AccountId, ChargeKind, DayKey, SeriesKey, SpendRow, WorkspaceId
 from spendwatch.store.bulk import no_conflict, put_columns
 from spendwatch.store.columns import Amount, ExactSum, batches, columns_of, metadata, texts
-from spendwatch.store.day import day_row, is_day, is_month
+from spendwatch.store.day import day_row, is_month
 
 T = TypeVar("T")
 
@@ -54,8 +53,7 @@ spend = Table(
 
 
 def put_rows(connection: Connection, day: ResolvedDay) -> None:
-    """Record the roll-up of a day in place of what was there."""
-    remove_rows(connection, day.key)
+    """Record the roll-up of a day that has none."""
     first, place = 0, day_row(day.key)
     for batch in batches(day.rows()):
         # Column by column: a bill of many resources has as many rows as lines.
@@ -76,11 +74,6 @@ def rows_by_day(connection: Connection, month: SeriesKey) -> dict[DayKey, list[S
         key = DayKey(month.account, month.period, month.series, on)
         found.setdefault(key, []).append(row._replace(charge=ChargeKind(row.charge)))
     return found
-
-
-def remove_rows(connection: Connection, day: DayKey) -> None:
-    """Forget the roll-up of a day."""
-    connection.execute(delete(spend).where(is_day(spend, day)))
 
 
 def rows_of(
