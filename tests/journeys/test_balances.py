@@ -97,7 +97,7 @@ def test_what_was_said_of_a_balance_is_kept_and_shown_term_by_term(home: Home) -
     assert datetime.fromisoformat(first["as_of"]) - datetime.fromisoformat(first["since"]) == timedelta(hours=1)
     shown = home.call("balance", "acme").stdout
     assert [word for word in ("90.00", "7.50", "by bills") if word not in shown] == []
-    assert "known: acme" in home.call("balance", "acne", expect=2).stderr
+    assert "did you mean 'acme'?" in home.call("balance", "acne", expect=2).stderr
 
 
 def test_a_broken_balance_file_is_told_with_line_and_key_and_the_last_good_reading_stays(home: Home) -> None:

@@ -19,6 +19,7 @@ from spendwatch.channels.http_channel import HttpChannel, Post, shared_pace
 from spendwatch.domain.errors import DeliveryError, PermanentDeliveryError, TemporaryDeliveryError
 from spendwatch.domain.notification import Delivery, Notification
 from spendwatch.letters.blocks import Block, Kind, blocks_of, fitted
+from spendwatch.letters.json_body import as_sent
 from spendwatch.letters.parts import Letter
 from spendwatch.pacing import RateLimiter, asked_pause
 from spendwatch.request import HttpAnswer
@@ -155,7 +156,7 @@ class ChatChannel(ServiceChannel[_Config]):
         if isinstance(self._config, SignedSettings) and self._config.keyword not in letter.subject:
             letter = letter._replace(subject=f"{letter.subject} · {self._config.keyword}")
         body = fitted(blocks_of(letter), lambda blocks: self._body(letter, [*map(self.dialect.text, blocks)]), self._fits)
-        return as_json(body)
+        return as_sent(body)
 
     @abstractmethod
     def _body(self, letter: Letter, texts: Sequence[str]) -> Body:
@@ -170,7 +171,7 @@ class ChatChannel(ServiceChannel[_Config]):
 
     def _size(self, body: Body) -> int:
         """Return the size as the service counts it."""
-        return len(as_json(body))
+        return len(as_sent(body))
 
 
 def json_of(answer: HttpAnswer) -> Mapping[str, object]:
@@ -195,8 +196,3 @@ def sign(key: str, text: str) -> str:
 def utf_16_units(text: str) -> int:
     """Return the length as services count it whose clients are written in JavaScript; never less than the characters."""
     return len(text.encode("utf-16-le")) // 2
-
-
-def as_json(body: object) -> bytes:
-    """Return the body as it is sent."""
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()

@@ -6,10 +6,11 @@ import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from spendwatch.channels.chat import CONTENT, Body, ChatChannel, Dialect, Trouble, as_json, sign
+from spendwatch.channels.chat import CONTENT, Body, ChatChannel, Dialect, Trouble, sign
 from spendwatch.channels.chat_settings import FeishuConfig
 from spendwatch.channels.http_channel import Post
 from spendwatch.domain.notification import Delivery
+from spendwatch.letters.json_body import as_sent
 from spendwatch.letters.parts import Letter
 
 _COLOURS = {"notice": "blue", "warning": "orange", "critical": "red", "calm": "green"}
@@ -44,5 +45,5 @@ class FeishuChannel(ChatChannel[FeishuConfig]):
         moment = str(int(now.timestamp()))
         if secret := self._config.key:
             # The reverse of DingTalk: what others sign is the key, and nothing is signed by it.
-            body = as_json({"timestamp": moment, "sign": sign(f"{moment}\n{secret}", ""), **json.loads(body)})
+            body = as_sent({"timestamp": moment, "sign": sign(f"{moment}\n{secret}", ""), **json.loads(body)})
         return super()._request(delivery, body, now)

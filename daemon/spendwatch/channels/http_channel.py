@@ -6,8 +6,8 @@ import time
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, tzinfo
-from typing import Protocol, TypeVar
+from datetime import datetime, tzinfo
+from typing import TYPE_CHECKING, TypeVar
 
 from spendwatch.channels.channel import Channel
 from spendwatch.domain.errors import (
@@ -19,9 +19,12 @@ from spendwatch.domain.errors import (
 )
 from spendwatch.domain.notification import Delivery
 from spendwatch.domain.period import Clock
-from spendwatch.letters.own_words import Spoken
 from spendwatch.pacing import RateLimiter, asked_pause
 from spendwatch.request import HttpAnswer, HttpPoster
+
+if TYPE_CHECKING:
+    from spendwatch.channels.chat_settings import ChatSettings
+    from spendwatch.channels.webhook_settings import EndpointConfig
 
 _GONE = 410
 _WORTH_RETRYING = frozenset({408, 425, 429})
@@ -31,19 +34,7 @@ _paces: dict[tuple[str, int, int], RateLimiter] = {}
 """By receiver: channels that share one, and the same channel after a reload, share its rate."""
 
 
-class HttpSettings(Spoken, Protocol):
-    """What every channel over HTTP is told."""
-
-    @property
-    def timeout(self) -> timedelta:
-        """The longest wait for an answer."""
-
-    @property
-    def connections(self) -> int:
-        """How many requests are under way at a time."""
-
-
-HttpConfig = TypeVar("HttpConfig", bound=HttpSettings)
+HttpConfig = TypeVar("HttpConfig", bound="ChatSettings | EndpointConfig")
 
 
 @dataclass(frozen=True, slots=True)

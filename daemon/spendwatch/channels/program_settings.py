@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 
-from spendwatch.channels.route_settings import Routed
-from spendwatch.connection import AuthorizedConnection
-from spendwatch.fields import PositiveDuration
+from spendwatch.channels.webhook_settings import EndpointConfig
 
 Label = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]{0,63}$")]
 
 
-class ProgramConfig(Routed, AuthorizedConnection):
+class ProgramConfig(EndpointConfig):
     """What all of them are told."""
-
-    url: str = Field(repr=False, min_length=1)
-    timeout: PositiveDuration = timedelta(seconds=20)
-    connections: int = Field(default=4, ge=1, le=64)
-    """How many requests are under way at a time."""
-
-    @property
-    def address(self) -> str:
-        """Where it answers."""
-        return self.url
 
     @model_validator(mode="after")
     def _gets_no_reports(self) -> Self:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
@@ -11,6 +10,7 @@ from spendwatch.channels.http_channel import HttpChannel
 from spendwatch.channels.program_settings import ProgramConfig
 from spendwatch.domain.alert import AlertState
 from spendwatch.domain.notification import Notification, Reason
+from spendwatch.letters.json_body import as_sent
 
 _Config = TypeVar("_Config", bound=ProgramConfig)
 
@@ -23,8 +23,7 @@ class ProgramChannel(HttpChannel[_Config]):
 
     def render(self, notification: Notification, target: str) -> bytes:  # noqa: ARG002 -- a program is one receiver
         """Return what it is told, without what is secret or differs from one attempt to the next."""
-        document = self._document(notification.facts.members or (notification,))
-        return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+        return as_sent(self._document(notification.facts.members or (notification,)))
 
     @abstractmethod
     def _document(self, told: Sequence[Notification]) -> object:

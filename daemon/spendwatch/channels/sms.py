@@ -10,12 +10,13 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 from spendwatch.acs3 import AccessKey, ApiRequest, signed
-from spendwatch.channels.chat import CONTENT, ServiceChannel, Trouble, as_json, by_status, json_of
+from spendwatch.channels.chat import CONTENT, ServiceChannel, Trouble, by_status, json_of
 from spendwatch.channels.http_channel import Post
 from spendwatch.channels.sms_settings import SmsConfig
 from spendwatch.connection import text_of
 from spendwatch.domain.errors import DeliveryError, TemporaryDeliveryError
 from spendwatch.domain.notification import Delivery, Notification
+from spendwatch.letters.json_body import as_sent
 from spendwatch.request import HttpAnswer
 
 _VERSION = "2017-05-25"
@@ -58,7 +59,7 @@ class SmsChannel(ServiceChannel[SmsConfig]):
         data = self._json.of(notification)["data"]
         assert isinstance(data, dict)  # noqa: S101 -- as every body has it
         available = (data["balance"] or {}).get("available")
-        return as_json({name: _short({**data, "available": available}, fact) for name, fact in self._config.parameters.items()})
+        return as_sent({name: _short({**data, "available": available}, fact) for name, fact in self._config.parameters.items()})
 
     def _request(self, delivery: Delivery, body: bytes, now: datetime) -> Post:
         query = {

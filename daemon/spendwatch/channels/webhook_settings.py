@@ -19,12 +19,25 @@ if TYPE_CHECKING:
 _PREFIX, _PRIVATE = "whsec_", "whsk_"
 
 
-class WebhookConfig(Routed, AuthorizedConnection):
+class EndpointConfig(Routed, AuthorizedConnection):
+    """A program with an address."""
+
+    url: str = Field(repr=False, min_length=1)
+    """https only; the URL may itself be a secret, so nothing shows it."""
+    timeout: PositiveDuration = timedelta(seconds=20)
+    connections: int = Field(default=4, ge=1, le=64)
+    """How many requests are under way at a time."""
+
+    @property
+    def address(self) -> str:
+        """Where it answers."""
+        return self.url
+
+
+class WebhookConfig(EndpointConfig):
     """A receiver of signed JSON."""
 
     type: Literal["webhook"] = "webhook"
-    url: str = Field(repr=False, min_length=1)
-    """https only; the URL may itself be a secret, so nothing shows it."""
     secret_file: str | None = None
     """Holds the signing secret; several, separated by blanks or lines, while one replaces another."""
     secret: SecretStr | None = None
@@ -35,14 +48,7 @@ class WebhookConfig(Routed, AuthorizedConnection):
     """Never written in the file."""
     format: Literal["standard", "cloudevents"] = "standard"
     """Of the body: as `webhook.md` describes it, or within an event of CloudEvents 1.0."""
-    timeout: PositiveDuration = timedelta(seconds=20)
     connections: int = Field(default=16, ge=1, le=64)
-    """How many requests are under way at a time."""
-
-    @property
-    def address(self) -> str:
-        """Where it answers."""
-        return self.url
 
     @field_validator("secret")
     @classmethod

@@ -7,7 +7,7 @@ from datetime import tzinfo
 import click
 
 from spendwatch.cli import Place
-from spendwatch.cli.options import json_option, refuse
+from spendwatch.cli.options import account_named, json_option
 from spendwatch.cli.screen import clean, print_list, when
 from spendwatch.domain.balance_reading import TERMS, BalanceReading, RecordedReading
 from spendwatch.domain.money import Money, shown
@@ -30,7 +30,7 @@ def balance(place: Place, account: str | None, limit: int, *, as_json: bool) -> 
     Consecutive equal readings are shown as one. See `status` for the current balance.
     """
     settings = place.settings()
-    wanted = _wanted(settings, account)
+    wanted = [account_named(account, settings.accounts, "ACCOUNT")] if account else settings.accounts
     with opened_store(settings, read_only=True) as store:
         found = [(policy, store.balances.history(policy.account, limit)) for policy in wanted]
     readings = [(policy, one) for policy, history in found for one in history]
@@ -44,16 +44,6 @@ def balance(place: Place, account: str | None, limit: int, *, as_json: bool) -> 
         none="No balance on record.",
         right=_NUMBERS,
     )
-
-
-def _wanted(settings: Settings, account: str | None) -> list[AccountPolicy]:
-    if account is None:
-        return list(settings.accounts)
-    found = [policy for policy in settings.accounts if account in {policy.name, policy.account}]
-    if not found:
-        known = ", ".join(policy.name or policy.account for policy in settings.accounts)
-        refuse(f"no account is named {account!r}; known: {known}", "ACCOUNT")
-    return found
 
 
 def _row(policy: AccountPolicy, one: RecordedReading, settings: Settings) -> tuple[str, ...]:

@@ -9,7 +9,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta, tzinfo
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -25,6 +24,8 @@ from spendwatch.domain.review import Verdict
 from spendwatch.domain.statement import BillFile, SourceName
 from spendwatch.exact_json import json_fields
 from spendwatch.jobs.collect import IngestResult, collect, take
+from spendwatch.letters.language import Language
+from spendwatch.letters.wording import Wording
 from spendwatch.settings import Settings
 from spendwatch.sources.balances.settings import BalanceConfig, FileBalanceConfig
 from spendwatch.sources.config import SourceConfig
@@ -37,9 +38,6 @@ from spendwatch.store.alert_book import AlertBook
 from spendwatch.store.copying import copy_all
 from spendwatch.store.database import Database
 from spendwatch.store.source_memory import SourceMemory
-
-if TYPE_CHECKING:
-    from spendwatch.letters.wording import Wording
 
 _ALL = 1_000_000
 """More deliveries than ever wait."""
@@ -152,9 +150,6 @@ def _said_json(said: Sequence[Notification], zone: tzinfo) -> list[dict[str, obj
 
 def wording_in(zone: tzinfo) -> Wording:
     """Return the words for a person at the screen."""
-    from spendwatch.letters.language import Language  # noqa: PLC0415 -- with the next line
-    from spendwatch.letters.wording import Wording  # noqa: PLC0415 -- jinja costs 0.05 s
-
     return Wording(Language.EN, zone)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import date, timedelta
 from typing import NoReturn, TypeVar
@@ -12,6 +12,8 @@ import click
 
 from spendwatch.domain.errors import printable
 from spendwatch.domain.period import BillingPeriod, DaySpan, parse_day, parse_duration
+from spendwatch.domain.policy import AccountPolicy
+from spendwatch.domain.suggestions import suggestion
 
 T = TypeVar("T")
 
@@ -46,6 +48,14 @@ def _duration(text: str) -> timedelta:
 def refuse(what: str, option: str = "") -> NoReturn:
     """Refuse what was asked for, because of the whole, or of this option or argument."""
     raise (click.BadParameter(what, param_hint=option) if option else click.UsageError(what)) from None
+
+
+def account_named(text: str, accounts: Iterable[AccountPolicy], option: str) -> AccountPolicy:
+    """Return the account with this name or id; refuse what none has."""
+    known = {one.name or one.account: one for one in accounts}
+    if found := next((one for one in known.values() if text in {one.account, one.name}), None):
+        return found
+    refuse(f"there is no account {text!r}; {suggestion(text, known)}", option)
 
 
 def actor() -> str:

@@ -10,10 +10,10 @@ import click
 
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
-from spendwatch.cli.options import DURATION, actor, json_option, list_unless_told, refuse
+from spendwatch.cli.options import DURATION, account_named, actor, json_option, list_unless_told, refuse
 from spendwatch.cli.screen import clean, print_list, the_one, when
 from spendwatch.domain.alert import Rule
-from spendwatch.domain.policy import Policies, Severity
+from spendwatch.domain.policy import Severity
 from spendwatch.domain.routing import Silence
 from spendwatch.domain.scope import can_fit
 from spendwatch.domain.suggestions import suggestion
@@ -74,7 +74,7 @@ def add(
         author=author or actor(),
         comment=comment,
         rule=rule,
-        account=_account(account, settings.policies) if account else "",
+        account=account_named(account, settings.accounts, "--account").account if account else "",
         workspace=workspace,
         tags=tags,
         severity=severity or "",
@@ -113,13 +113,6 @@ def _end(lasts: timedelta | None, until: str | None, now: datetime, zone: tzinfo
         what = "is not in the future" if end <= now else f"is more than {LONGEST_SILENCE.days} days away"
         refuse(f"{when(end, zone)} {what}", hint)
     return end
-
-
-def _account(text: str, policies: Policies) -> str:
-    ids = {known: one.account for one in policies.accounts for known in (one.account, one.name)}
-    if text not in ids:
-        refuse(f"there is no account {text!r}; {suggestion(text, [one.name for one in policies.accounts])}", "--account")
-    return ids[text]
 
 
 @silence.command("list")

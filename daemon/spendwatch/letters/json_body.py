@@ -57,7 +57,7 @@ class JsonBody:
 
     def rendered(self, notification: Notification) -> bytes:
         """Return the document as it is sent."""
-        return json.dumps(self.of(notification), ensure_ascii=False, separators=(",", ":")).encode()
+        return as_sent(self.of(notification))
 
     def _data(self, one: Notification) -> dict[str, object]:
         facts, said = one.facts, one.facts.acknowledged
@@ -100,6 +100,11 @@ class JsonBody:
             **json_fields(one, available="facts.balance.available"),
             "summary": self._wording.subject(one),
         }
+
+
+def as_sent(document: object) -> bytes:
+    """Return a document without blanks that it does not need."""
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _identity(one: Notification, zone: tzinfo) -> dict[str, object]:
