@@ -54,6 +54,7 @@ def a_watch(
         thresholds=thresholds or (share(50), share(80), share(100)),
         channels=(FINANCE,),
         remind=remind,
+        account_name="acme",
     )
 
 
@@ -61,18 +62,18 @@ def standing(spend: str | int | Decimal, watch: Watch | None = None, period: Bil
     return Standing(watch or a_watch(), period, cny(spend), 1, (), NOW, Split(cny(spend), cny(0)))
 
 
-def review_standing(standing: Standing, known: AlertsKnown, *, account_name: str, now: datetime) -> Verdict:
-    return review_conditions(threshold_conditions(standing, known, account_name=account_name), known, now=now)
+def review_standing(standing: Standing, known: AlertsKnown, *, now: datetime) -> Verdict:
+    return review_conditions(threshold_conditions(standing, known), known, now=now)
 
 
 def review_forecast(
-    standing: Standing, forecast: Forecast | None, known: AlertsKnown, held: Foretold, *, account_name: str, now: datetime
+    standing: Standing, forecast: Forecast | None, known: AlertsKnown, held: Foretold, *, now: datetime
 ) -> tuple[Verdict, Foretold]:
     """Review the forecast of a budget as a round does, whose month is the only one that may still change."""
     month = month_of(standing.period.label)
     reported = not_reached(held, [standing], known, month)
     was_false = standing.watch.scope in false_before(reported, month)
-    conditions, foretold = forecast_conditions(standing, forecast, known, held, account_name=account_name, was_false=was_false)
+    conditions, foretold = forecast_conditions(standing, forecast, known, held, was_false=was_false)
     return review_conditions(conditions, known, now=now), {**reported, **foretold}
 
 
@@ -102,7 +103,7 @@ class Book:
         return verdict.notifications
 
     def spend(self, spent: str | int | Decimal, watch: Watch | None = None) -> tuple[Notification, ...]:
-        return self.enter(review_standing(standing(spent, watch), self.known(), account_name="acme", now=self.now))
+        return self.enter(review_standing(standing(spent, watch), self.known(), now=self.now))
 
     def find(self, *conditions: Condition) -> tuple[Notification, ...]:
         return self.enter(review_conditions(conditions, self.known(), now=self.now))

@@ -230,7 +230,7 @@ class Replay:
         standings = [Standing(self.watch, period, spent, 1, (), now, Split(spent, Money.zero(CNY))) for period, spent in totals]
         reported = not_reached(self.held, standings, known, month)
         for standing in standings:
-            yield from threshold_conditions(standing, known, account_name="acme")
+            yield from threshold_conditions(standing, known)
             if standing.period == month:
                 through = today - 2 * DAY
                 history = {day: self.account.known(day, today) for day in days_up_to(through, REMEMBERED)}
@@ -242,9 +242,7 @@ class Replay:
                     else None
                 )
                 was_false = self.watch.scope in false_before(reported, month)
-                found, foretold = forecast_conditions(
-                    standing, likely, known, self.held, account_name="acme", was_false=was_false
-                )
+                found, foretold = forecast_conditions(standing, likely, known, self.held, was_false=was_false)
                 self.held = {**reported, **foretold}
                 yield from found
 

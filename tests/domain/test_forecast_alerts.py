@@ -52,9 +52,7 @@ class Foreseer:
             least = spent if low is None else low
             expected = Forecast(month, cny(spent), cny(least), cny(likely), cny(likely), through, 30)
         now = standing(spent, self._watch, month)
-        verdict, self.held = review_forecast(
-            now, expected, self.book.known(), self.held, account_name="acme", now=self.book.now
-        )
+        verdict, self.held = review_forecast(now, expected, self.book.known(), self.held, now=self.book.now)
         return self.book.enter(verdict)
 
 

@@ -127,7 +127,7 @@ def test_severities_have_an_order() -> None:
 
 def test_an_account_is_watched_as_a_whole_before_anything_is_seen() -> None:
     (watch,) = watches(_policies(_account(budget=Decimal(5000), thresholds=(share(80),))), frozenset())
-    assert watch == Watch(BudgetScope(ACME), "acme", CNY, cny(5000), (share(80),), (FINANCE,))
+    assert watch == Watch(BudgetScope(ACME), "acme", CNY, cny(5000), (share(80),), (FINANCE,), account_name="acme")
 
 
 def test_a_workspace_is_watched_in_whichever_account_it_turns_up() -> None:

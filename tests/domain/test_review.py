@@ -112,8 +112,8 @@ def test_beyond_the_last_threshold_there_is_no_next() -> None:
 def test_foreign_money_is_told_beside_and_moves_no_threshold() -> None:
     book = Book()
     foreign = (Money(Decimal(10**9), USD),)
-    assert book.enter(review_standing(replace(standing(499), foreign=foreign), book.known(), account_name="", now=NOW)) == ()
-    (said,) = book.enter(review_standing(replace(standing(500), foreign=foreign), book.known(), account_name="", now=NOW))
+    assert book.enter(review_standing(replace(standing(499), foreign=foreign), book.known(), now=NOW)) == ()
+    (said,) = book.enter(review_standing(replace(standing(500), foreign=foreign), book.known(), now=NOW))
     assert said.facts.foreign == foreign
 
 
@@ -125,7 +125,7 @@ def test_a_share_of_no_budget_is_never_reached_but_an_amount_is() -> None:
 
 def test_without_thresholds_nothing_is_ever_said() -> None:
     watch = replace(a_watch(), thresholds=())
-    assert review_standing(standing(10**9, watch), AlertsKnown(()), account_name="", now=NOW) == Verdict()
+    assert review_standing(standing(10**9, watch), AlertsKnown(()), now=NOW) == Verdict()
 
 
 def test_a_share_and_an_amount_at_the_same_height_are_told_together() -> None:
@@ -138,10 +138,10 @@ def test_a_share_and_an_amount_at_the_same_height_are_told_together() -> None:
 def test_another_month_another_scope_and_another_account_start_afresh() -> None:
     book = Book()
     book.spend(500)
-    later = review_standing(standing(500, period=SEPTEMBER.next()), book.known(), account_name="", now=NOW)
-    other = review_standing(standing(500, a_watch(scope=BudgetScope(ACME))), book.known(), account_name="", now=NOW)
+    later = review_standing(standing(500, period=SEPTEMBER.next()), book.known(), now=NOW)
+    other = review_standing(standing(500, a_watch(scope=BudgetScope(ACME))), book.known(), now=NOW)
     finer = review_standing(
-        standing(500, a_watch(scope=BudgetScope(ACME, a_watch().scope.workspace, "x"))), book.known(), account_name="", now=NOW
+        standing(500, a_watch(scope=BudgetScope(ACME, a_watch().scope.workspace, "x"))), book.known(), now=NOW
     )
     book.enter(later)
     book.enter(other)
@@ -449,7 +449,7 @@ def test_looking_twice_at_the_same_total_changes_nothing(spends: Sequence[int]) 
     book = Book()
     for spend in spends:
         book.spend(spend)
-        assert review_standing(standing(spend), book.known(), account_name="acme", now=book.now + HOUR) == Verdict()
+        assert review_standing(standing(spend), book.known(), now=book.now + HOUR) == Verdict()
 
 
 @given(SPENDS)
@@ -772,10 +772,10 @@ def test_a_threshold_and_a_forecast_of_one_budget_are_one_message_and_two_alerts
     watch, now = replace(a_watch(share(50), ahead), channels=(FINANCE, OPS)), NOW + DAY
     now_at = standing(600, watch)
     likely = Forecast(SEPTEMBER, cny(600), cny(1000), cny(1100), cny(1200), date(2026, 9, 16), 16)
-    held = review_forecast(now_at, replace(likely, through=date(2026, 9, 15)), AlertsKnown(()), {}, account_name="", now=NOW)[1]
+    held = review_forecast(now_at, replace(likely, through=date(2026, 9, 15)), AlertsKnown(()), {}, now=NOW)[1]
     book = Book()
-    reached = review_standing(now_at, book.known(), account_name="", now=now)
-    ahead_of, _ = review_forecast(now_at, likely, book.known(), held, account_name="", now=now)
+    reached = review_standing(now_at, book.known(), now=now)
+    ahead_of, _ = review_forecast(now_at, likely, book.known(), held, now=now)
     (said,) = book.enter(one_message_per_matter(reached + ahead_of))
     assert told([said]) == [("fired", "forecast 100%", ("50%",))]
     assert (said.severity, said.facts.forecast, said.channels) == (Severity.WARNING, likely, (FINANCE, OPS))
@@ -788,14 +788,14 @@ def test_who_heard_of_a_threshold_with_a_forecast_is_reminded_of_it_and_hears_of
     watch = a_watch(share(50), share(80), ahead, remind=DAY)
     now_at = standing(600, watch)
     likely = Forecast(SEPTEMBER, cny(600), cny(1000), cny(1100), cny(1200), date(2026, 9, 16), 16)
-    held = review_forecast(now_at, replace(likely, through=date(2026, 9, 15)), AlertsKnown(()), {}, account_name="", now=NOW)[1]
+    held = review_forecast(now_at, replace(likely, through=date(2026, 9, 15)), AlertsKnown(()), {}, now=NOW)[1]
     for is_together, reached in ((True, {BOSS, FINANCE}), (False, {FINANCE})):
         book = Book()
-        first = review_standing(now_at, book.known(), account_name="", now=NOW)
+        first = review_standing(now_at, book.known(), now=NOW)
         book.enter(first if not is_together else Verdict())
         book.now += HOUR
-        first = review_standing(now_at, book.known(), account_name="", now=book.now)
-        foreseen, _ = review_forecast(now_at, likely, book.known(), held, account_name="", now=book.now)
+        first = review_standing(now_at, book.known(), now=book.now)
+        foreseen, _ = review_forecast(now_at, likely, book.known(), held, now=book.now)
         book.enter(one_message_per_matter(first + foreseen))
         book.now += DAY
         [reminder] = book.spend(600, watch)
@@ -812,7 +812,7 @@ def test_alerts_of_different_matters_keep_their_messages() -> None:
 
 
 def _spends(spent: int) -> Verdict:
-    return review_standing(standing(spent), AlertsKnown(()), account_name="", now=NOW)
+    return review_standing(standing(spent), AlertsKnown(()), now=NOW)
 
 
 CHANNELS = st.sets(st.sampled_from([FINANCE, OPS, BOSS]), min_size=1)

@@ -30,7 +30,6 @@ def forecast_conditions(
     known: AlertsKnown,
     held: Foretold,
     *,
-    account_name: str,
     was_false: bool = False,
 ) -> tuple[Sequence[Condition], Foretold]:
     """Return which thresholds of one watched budget will probably be reached, and what the forecast reaches now.
@@ -56,7 +55,7 @@ def forecast_conditions(
         or (foretold[key] != forecast.through and not was_false)
     ]
     said = ("will probably reach", f"about {forecast.likely}")
-    return level_conditions(Rule.FORECAST, standing, sure, known, said=said, name=account_name, forecast=forecast), foretold
+    return level_conditions(Rule.FORECAST, standing, sure, known, said=said, forecast=forecast), foretold
 
 
 def sure_from(at: Decimal, spent: Decimal, *, was_false: bool) -> Decimal:

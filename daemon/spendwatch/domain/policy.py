@@ -356,6 +356,8 @@ class Watch:
     """The channels for the final figures of each month."""
     escalate: Escalation | None = None
     actions: tuple[ChannelName, ...] = ()
+    account_name: str = ""
+    """What people call its account."""
 
     def asked(self, labels: Collection[str]) -> tuple[ChannelName, ...]:
         """Return the channels that are asked to act where these thresholds are reached."""
@@ -433,7 +435,7 @@ def _watches_of(
         common = (payer.currency, money, thresholds, channels, match, policy.remind, column, owner, (finer or policy).spike)
         version = finer.version if finer and finer.per.is_short else ""
         closed = () if finer else policy.month_closed
-        return Watch(scope, name, *common, version, closed, policy.escalate, (finer or policy).actions)
+        return Watch(scope, name, *common, version, closed, policy.escalate, (finer or policy).actions, payer.name)
 
     if per is None or not per.is_short:
         yield watch(scope, title, policy.budget)

@@ -18,7 +18,7 @@ from spendwatch.domain.review import AlertsKnown, Condition
 from spendwatch.domain.standing import Standing
 
 
-def threshold_conditions(standing: Standing, known: AlertsKnown, *, account_name: str) -> Sequence[Condition]:
+def threshold_conditions(standing: Standing, known: AlertsKnown) -> Sequence[Condition]:
     """Return which thresholds of one watched budget are reached, and what the total fell back below, as far as it matters.
 
     Once per threshold, scope and period. If several are reached at once, one notification names the highest and lists the
@@ -47,15 +47,14 @@ def threshold_conditions(standing: Standing, known: AlertsKnown, *, account_name
             reached,
             known,
             said=("reached", f"{standing.spend} spent"),
-            name=account_name,
             remind=None if is_back else watch.remind,
             escalate=None if is_back else watch.escalate,
             heard=channels_of(_told_with(standing, told, known), watch.channels) if watch.remind else (),
         )
     if told:
-        found += _lapses(standing, levels, told, known, account_name)
+        found += _lapses(standing, levels, told, known)
     if told or spent < 0:
-        found += _corrections(standing, told, known, account_name)
+        found += _corrections(standing, told, known)
     return found
 
 
@@ -115,7 +114,6 @@ def level_conditions(
     known: AlertsKnown,
     *,
     said: tuple[str, str],
-    name: str,
     forecast: Forecast | None = None,
     remind: timedelta | None = None,
     escalate: Escalation | None = None,
@@ -143,7 +141,7 @@ def level_conditions(
             budget=budget,
             is_news=is_news(level, before, watch.budget),
             heard=heard,
-            figures=partial(spend_facts, standing, level, known, name, forecast=forecast),
+            figures=partial(spend_facts, standing, level, known, forecast=forecast),
         )
         for grave, level in enumerate(levels)
     ]
@@ -165,7 +163,6 @@ def spend_facts(
     standing: Standing,
     level: Level,
     known: AlertsKnown,
-    account_name: str,
     also: tuple[str, ...],
     *,
     forecast: Forecast | None = None,
@@ -178,7 +175,6 @@ def spend_facts(
     earlier, earlier_at = _last_word(standing, known)
     return budget_facts(
         standing,
-        account_name,
         budget_before=before,
         threshold=level.label,
         reached_at=Money(level.at, watch.currency),
@@ -191,12 +187,12 @@ def spend_facts(
     )
 
 
-def budget_facts(standing: Standing, account_name: str, **more: Any) -> Facts:  # noqa: ANN401 -- any figures
+def budget_facts(standing: Standing, **more: Any) -> Facts:  # noqa: ANN401 -- any figures
     """Return how one watched budget stands, and what else there is to say."""
     watch = standing.watch
     return Facts(
         scope=watch.scope,
-        account_name=account_name,
+        account_name=watch.account_name,
         name=watch.name,
         owner=watch.owner,
         period=standing.period.label,
@@ -233,9 +229,7 @@ def _told_with(standing: Standing, told: Sequence[Alert], known: AlertsKnown) ->
     return (one for one in watch.thresholds if one.label in labels)
 
 
-def _lapses(
-    standing: Standing, levels: Sequence[Level], told: Sequence[Alert], known: AlertsKnown, account_name: str
-) -> list[Condition]:
+def _lapses(standing: Standing, levels: Sequence[Level], told: Sequence[Alert], known: AlertsKnown) -> list[Condition]:
     """Return which thresholds are not reached any more because the budget was raised; what the total fell below stays."""
     watch, spent, now = standing.watch, standing.spend.amount, {level.label: level for level in levels}
     gone = [
@@ -266,7 +260,6 @@ def _lapses(
                 standing,
                 level,
                 known,
-                account_name,
                 before=Money(Decimal(alert.budget), watch.currency) if alert.budget else None,
             ),
         )
@@ -274,7 +267,7 @@ def _lapses(
     ]
 
 
-def _corrections(standing: Standing, told: Sequence[Alert], known: AlertsKnown, account_name: str) -> Iterator[Condition]:
+def _corrections(standing: Standing, told: Sequence[Alert], known: AlertsKnown) -> Iterator[Condition]:
     """Yield the highest of what the total fell below, and zero: one notice of what was told, for the rest, too."""
     watch, period, spent, when = standing.watch, standing.period.label, standing.spend, standing.period.within
     labels = {threshold.label for threshold in watch.thresholds}
@@ -309,5 +302,5 @@ def _corrections(standing: Standing, told: Sequence[Alert], known: AlertsKnown, 
             grave=grave,
             amount=plain(spent.amount),
             is_news=True,
-            figures=partial(spend_facts, standing, level, known, account_name),
+            figures=partial(spend_facts, standing, level, known),
         )

@@ -110,11 +110,6 @@ class _Round:
         return self.around.policies
 
     @property
-    def names(self) -> dict[str, str]:
-        """What people call each account."""
-        return {policy.account: policy.name for policy in self.policies.accounts}
-
-    @property
     def ground(self) -> tuple[int, BillingPeriod, Policies]:
         """What forecasts rest on."""
         return self.view.revision, self.periods[-1], self.policies
@@ -140,8 +135,8 @@ class _Round:
         """Return what is foreseen of this month, and the spikes of the last days, by the run rates at hand."""
         held = self.balances.foretold() if self.balances else {}
         paces, zone, known = self.insight.paces, self.around.zone, self.known
-        month, names = self.periods[-1], self.names
-        ahead, foretold = foresee(standings, paces, known, held, self.fresh, month=month, names=names, zone=zone)
+        month = self.periods[-1]
+        ahead, foretold = foresee(standings, paces, known, held, self.fresh, month=month, zone=zone)
         of_spikes = watched_for_spikes(watched.values())
         spikes = spike_conditions(view, self.policies, of_spikes, paces, known, periods=self.periods, zone=zone, now=self.now)
         return (*ahead, *spikes), foretold
@@ -171,25 +166,23 @@ def _judge(here: _Round, health: Health, book: AlertBook) -> _Judged:
     judged = (*(period for period in late_periods(late) if period not in here.periods), *here.periods)
     watched: dict[AlertScope, Watch] = {}
     standings: list[Standing] = []
-    names = here.names
     for period in judged:
         of_period = stand(view, policies, period, here.known.scopes(period.label))
         watched |= {standing.watch.scope: standing.watch for standing in of_period}
         for standing in of_period:
-            name = names.get(standing.watch.scope.account, "")
-            conditions += threshold_conditions(standing, here.known, account_name=name)
-        conditions += foreign_conditions(of_period, names)
+            conditions += threshold_conditions(standing, here.known)
+        conditions += foreign_conditions(of_period)
         standings += of_period
     short = here.short_standings()
     for standing in short.standings:
-        conditions += threshold_conditions(standing, here.known, account_name=names.get(standing.watch.scope.account, ""))
+        conditions += threshold_conditions(standing, here.known)
     told = watched | {standing.watch.scope: standing.watch for standing in short.standings}
     conditions += health_conditions(health, view, around, here.known, here.fresh)
     conditions += bill_conditions(view, late, policies, here.periods, sources=around.stale_after, now=now)
     conditions += novelty_conditions(view, policies, here.known, here.periods, now=now)
     # While bills are being entered, more of the same import may follow: all of it is learnt together.
     learns = Learning() if around.is_amid else learning(view, policies, around.zone)
-    conditions += month_close_conditions(view, policies, here.known, names=names, zone=around.zone, now=now)
+    conditions += month_close_conditions(view, policies, here.known, zone=around.zone, now=now)
     surveyed = survey(policies, view, here.balances, here.insight.paces, here.periods, zone=around.zone, now=now)
     found, looks = judge_balances(surveyed, policies, here.insight.paces, here.known, here.fresh, zone=around.zone)
     conditions += found

@@ -58,17 +58,13 @@ class Surroundings:
     """How long messages wait for further bills."""
 
 
-def foreign_conditions(standings: Sequence[Standing], names: Mapping[str, str]) -> list[Condition]:
+def foreign_conditions(standings: Sequence[Standing]) -> list[Condition]:
     """Return that an account has lines in a currency that is never added to its own."""
     whole = (standing for standing in standings if standing.watch.scope.is_whole_account)
-    return [
-        _foreign(standing, money, names.get(standing.watch.scope.account, ""))
-        for standing in whole
-        for money in standing.foreign
-    ]
+    return [_foreign(standing, money) for standing in whole for money in standing.foreign]
 
 
-def _foreign(standing: Standing, money: Money, account_name: str) -> Condition:
+def _foreign(standing: Standing, money: Money) -> Condition:
     scope, period = standing.watch.scope, standing.period.label
     return Condition(
         key=AlertKey(Rule.FOREIGN_CURRENCY, scope, money.currency, period),
@@ -76,7 +72,7 @@ def _foreign(standing: Standing, money: Money, account_name: str) -> Condition:
         summary=f"{standing.watch.name} has {money} in {period}, not in the sum",
         facts=Facts(
             scope=scope,
-            account_name=account_name,
+            account_name=standing.watch.account_name,
             name=standing.watch.name,
             period=period,
             spend=standing.spend,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime, tzinfo
 
 from spendwatch.domain.alert import AlertKey
@@ -45,7 +45,6 @@ def foresee(
     fresh: Freshness,
     *,
     month: BillingPeriod,
-    names: Mapping[str, str],
     zone: tzinfo,
 ) -> tuple[Sequence[Condition], Foretold]:
     """Return which thresholds for forecasts are reached in all budgets that have such, and what the forecasts reach.
@@ -58,8 +57,7 @@ def foresee(
     for standing in watched_for_forecasts(one for one in standings if one.period == month):
         scope = standing.watch.scope
         likely = forecast(paces, scope, standing.spend, month, fresh, until=standing.data_until, zone=zone)
-        name, was_false = names.get(scope.account, ""), scope in were_false
-        conditions, foretold = forecast_conditions(standing, likely, known, held, account_name=name, was_false=was_false)
+        conditions, foretold = forecast_conditions(standing, likely, known, held, was_false=scope in were_false)
         reached |= foretold
         found += conditions
     return found, reached

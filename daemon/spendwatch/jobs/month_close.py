@@ -25,7 +25,7 @@ _NEWS_FOR = timedelta(days=7)
 
 
 def month_close_conditions(
-    view: LedgerView, policies: Policies, known: AlertsKnown, *, names: Mapping[str, str], zone: tzinfo, now: datetime
+    view: LedgerView, policies: Policies, known: AlertsKnown, *, zone: tzinfo, now: datetime
 ) -> list[Condition]:
     """Return that the latest final month is final, for each account and workspace that wants to know.
 
@@ -48,9 +48,7 @@ def month_close_conditions(
         return []
     earlier = stand(view, policies, period.previous())
     before: dict[AlertScope, Money] = {one.watch.scope: one.spend for one in earlier if one.lines}
-    return [
-        _condition(one, _closed(view, policies, _parts(one, whole), period, before=before, zone=zone), names) for one in wanted
-    ]
+    return [_condition(one, _closed(view, policies, _parts(one, whole), period, before=before, zone=zone)) for one in wanted]
 
 
 def _key(standing: Standing) -> AlertKey:
@@ -87,14 +85,14 @@ def _closed(
     )
 
 
-def _condition(standing: Standing, closed: ClosedMonth, names: Mapping[str, str]) -> Condition:
+def _condition(standing: Standing, closed: ClosedMonth) -> Condition:
     watch, period = standing.watch, standing.period
     budget = f" of {watch.budget}" if watch.budget else ""
     return Condition(
         key=_key(standing),
         severity=Severity.NOTICE,
         summary=f"{period.label} of {watch.name} is final: {standing.spend}{budget}",
-        facts=budget_facts(standing, names.get(watch.scope.account, ""), closed=closed),
+        facts=budget_facts(standing, closed=closed),
         channels=watch.month_closed,
         amount=plain(standing.spend.amount),
     )

@@ -80,11 +80,9 @@ def spike_conditions(
             for one in _spikes(watch, history, recent, since):
                 if any(one.day in period for period in periods):
                     found.setdefault((watch.scope.account, one.day), []).append(_Found(watch, one))
-    names, until = {one.account: one.name for one in policies.accounts}, view.data_until(policies.products)
+    until = view.data_until(policies.products)
     return [
-        condition
-        for (account, _), together in found.items()
-        for condition in _conditions(together, known, names.get(account, ""), until.get(account))
+        condition for (account, _), together in found.items() for condition in _conditions(together, known, until.get(account))
     ]
 
 
@@ -126,9 +124,7 @@ def _spikes(watch: Watch, history: History, recent: Daily, since: date) -> Itera
             yield found
 
 
-def _conditions(
-    together: Sequence[_Found], known: AlertsKnown, account_name: str, until: datetime | None
-) -> Iterator[Condition]:
+def _conditions(together: Sequence[_Found], known: AlertsKnown, until: datetime | None) -> Iterator[Condition]:
     """Yield the spikes of one account and day, in groups of a cause and the wider scopes that are unusual because of it."""
     causes = {one.key: _cause(one, together, known) for one in together}
     groups: dict[AlertKey, list[_Found]] = {}
@@ -147,7 +143,7 @@ def _conditions(
                 summary=_summary(one.spike),
                 facts=Facts(
                     scope=one.watch.scope,
-                    account_name=account_name,
+                    account_name=one.watch.account_name,
                     name=one.watch.name,
                     owner=one.watch.owner,
                     period=one.key.period,

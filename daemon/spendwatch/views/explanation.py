@@ -179,7 +179,7 @@ def _spend_now(
     picking = Picking([watch])
     mine = [spent for spent in sums if any(picking.of(spent.values)) and _is_counted(spent, scope.counts)]
     (standing,) = reckon([watch], sums, period, store.ledger.data_until(policies.products))
-    facts = budget_facts(standing, "", forecast=_forecast_now(watch, standing, store, settings, at))
+    facts = budget_facts(standing, forecast=_forecast_now(watch, standing, store, settings, at))
     counts = [spent for spent in mine if spent.currency == watch.currency]
     causes = splitting_of(watch, policies.names, policies.products).of(counts, most=_MOST, enough=Decimal(0))
     return facts, sorted(mine, key=lambda spent: -spent.amount), causes
