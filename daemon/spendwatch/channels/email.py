@@ -77,6 +77,7 @@ class EmailChannel(Channel[EmailConfig]):
         """
         subject, domain = self._wording.subject(notification), self._sender.domain
         thread = f"<{_thread(notification)}@spendwatch.{domain}>"
+        is_urgent = notification.severity is Severity.CRITICAL and notification.state is AlertState.FIRING
         # All of this comes from the settings or is a hash of ours.
         headers = {
             "Date": format_datetime(notification.created_at.astimezone(self._zone)),
@@ -86,7 +87,7 @@ class EmailChannel(Channel[EmailConfig]):
             "Auto-Submitted": "auto-generated",
             "X-Auto-Response-Suppress": "All",
             "List-Id": f"<spendwatch.{domain}>",
-            "Importance": "high" if _is_urgent(notification) else "normal",
+            "Importance": "high" if is_urgent else "normal",
             "X-Spendwatch-Alert": clean(notification.alert, 64),
             "X-Spendwatch-Type": notification.type,
             "MIME-Version": "1.0",
@@ -124,10 +125,6 @@ class EmailChannel(Channel[EmailConfig]):
         from spendwatch.channels.relay import Relay  # noqa: PLC0415 -- brings the SMTP library, 70 ms that only senders need
 
         return Relay(self._config, allow_networks=self._allow, look_ups=self._look_ups, tokens=self._tokens)
-
-
-def _is_urgent(notification: Notification) -> bool:
-    return notification.severity is Severity.CRITICAL and notification.state is AlertState.FIRING
 
 
 def _thread(notification: Notification) -> str:

@@ -130,7 +130,7 @@ def _read(bills: Sequence[Path], options: Given) -> Discovery:
     currency = valid(CurrencyCode, options.currency or (CURRENCIES[options.site] if options.site else NONE_NAMED))
     hints = ReadingHints(account=AccountId(options.account) if options.account else None, currency=currency)
     progress = Progress()
-    with ReadingProcess.apart(progress.tell) as reader, progress:
+    with ReadingProcess.apart(progress.tell) as reader:
         found = discover(bills, reader, progress, hints)
     for outcome in found.outcomes:
         if not outcome.receipt:

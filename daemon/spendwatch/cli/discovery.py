@@ -155,9 +155,8 @@ def _read(
         ledger, outcomes = Store.of(database).ledger, []
         context = IngestContext(reader, ledger, hints, closing=PeriodClose, clock=system_clock)
         for file in files:
-            progress.begin(file.name)
-            outcomes.append(attempted(context, file))
-            progress.end()
+            with progress.of(file.name):
+                outcomes.append(attempted(context, file))
         return _examined(ledger, outcomes, assumed)
 
 
@@ -258,8 +257,7 @@ def workspace_table(
 
 def show_contents(files: Sequence[Path], reader: ReadingProcess, progress: Progress, *, as_json: bool) -> Exit:
     """Show what bills contain, for `import --dry-run` without a configuration."""
-    with progress:
-        found = discover(files, reader, progress, ReadingHints())
+    found = discover(files, reader, progress, ReadingHints())
     if as_json:
         print_json(_json(found))
         return found.code

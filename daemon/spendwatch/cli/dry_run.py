@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta, tzinfo
@@ -27,7 +27,7 @@ from spendwatch.jobs.collect import IngestResult, collect, take
 from spendwatch.letters.language import Language
 from spendwatch.letters.wording import Wording
 from spendwatch.settings import Settings
-from spendwatch.sources.balances.settings import BalanceConfig, FileBalanceConfig
+from spendwatch.sources.balances.settings import FileBalanceConfig
 from spendwatch.sources.config import SourceConfig
 from spendwatch.sources.download_store import waiting as fetched_and_waiting
 from spendwatch.sources.files.naming import readable
@@ -51,27 +51,20 @@ class HeardBook(AlertBook):
     def __init__(self, database: Database) -> None:
         """Nothing is said yet."""
         super().__init__(database)
-        self.said: list[Notification] = []
+        self.said: dict[NotificationId, Notification] = {}
         self._ways: dict[NotificationId, tuple[ChannelName, ...]] = {}
 
     def commit(self, verdict: Verdict, targets: Mapping[ChannelName, Sequence[str]], *, now: datetime) -> int:
         """Store alerts and deliveries; what is to be delivered to somebody is said."""
         new = super().commit(verdict, targets, now=now)
         self._ways |= {one.id: one.channels for one in verdict.notifications if one.id not in self._ways}
-        if new:
-            for one in verdict.sent:
-                if any(targets.get(channel) for channel in one.channels):
-                    self._hear(one)
+        for one in verdict.sent if new else ():
+            if any(targets.get(channel) for channel in one.channels):
+                # Over some channels the same may be said a little later.
+                channels = {*self.said.get(one.id, one).channels, *one.channels}
+                ordered = dict.fromkeys((*self._ways[one.id], *one.channels))
+                self.said[one.id] = replace(one, channels=tuple(name for name in ordered if name in channels))
         return new
-
-    def _hear(self, one: Notification) -> None:
-        """Note what is said; over some channels the same may be said a little later."""
-        before = next((number for number, told in enumerate(self.said) if told.id == one.id), None)
-        if before is None:
-            self.said.append(one)
-        else:
-            channels = {*self.said[before].channels, *one.channels}
-            self.said[before] = replace(one, channels=tuple(name for name in self._ways[one.id] if name in channels))
 
 
 @contextmanager
@@ -97,7 +90,9 @@ def _copy(settings: Settings, into: Store) -> None:
 def rehearse(settings: Settings, *, as_json: bool = False) -> Exit:
     """Show what a full round would record and say, by making one on a copy: the same steps in the same order."""
     say = partial(click.echo, err=as_json)
-    here = {policy.account for policy in settings.accounts if _is_here(settings.balances.get(policy.account))}
+    # Whose balance is known without asking an endpoint.
+    elsewhere = {account for account, config in settings.balances.items() if not isinstance(config, FileBalanceConfig)}
+    here = {policy.account for policy in settings.accounts} - elsewhere
     with copied_app(settings) as (app, book):
         taken: list[IngestResult] = []
         unsent = len(app.store.outbox.listing(_UNSENT, limit=_ALL))
@@ -121,25 +116,17 @@ def rehearse(settings: Settings, *, as_json: bool = False) -> Exit:
         if as_json:
             troubles = {source.name: source.trouble for source in failing}
             balances = {one.account: one.trouble for one in unread}
+            files = [result_json(one, settings.zone) | {"source": one.file.source} for one in taken]
             print_json(
-                {"schema_version": 1, "files": [_file_json(one, settings.zone) for one in taken], "waiting": unsent}
-                | {"sources": troubles, "balances": balances, "notifications": _said_json(book.said, settings.zone)}
+                {"schema_version": 1, "files": files, "waiting": unsent}
+                | {"sources": troubles, "balances": balances, "notifications": _said_json(book.said.values(), settings.zone)}
             )
         else:
-            show_said(book.said, settings.zone)
+            show_said(book.said.values(), settings.zone)
         return exit_code(taken, [], failing, unread)
 
 
-def _is_here(config: BalanceConfig | None) -> bool:
-    """Return whether a balance is known without asking an endpoint."""
-    return config is None or isinstance(config, FileBalanceConfig)
-
-
-def _file_json(taken: IngestResult, zone: tzinfo) -> dict[str, object]:
-    return result_json(taken, zone) | {"source": taken.file.source}
-
-
-def _said_json(said: Sequence[Notification], zone: tzinfo) -> list[dict[str, object]]:
+def _said_json(said: Iterable[Notification], zone: tzinfo) -> list[dict[str, object]]:
     wording = wording_in(zone)
     return [
         json_fields(one, "type", "reason", "severity", alert="alert", account="facts.scope.account", scope="facts.scope.label")
@@ -217,7 +204,7 @@ class _Waiting:
         return fetched
 
 
-def show_said(said: Sequence[Notification], zone: tzinfo) -> None:
+def show_said(said: Collection[Notification], zone: tzinfo) -> None:
     """Show these notifications as their readers would see them."""
     click.echo(f"{counted(len(said), 'notification')} would be sent")
     wording = wording_in(zone)

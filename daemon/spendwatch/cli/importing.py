@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,7 +31,6 @@ from spendwatch.cli.totals import (
     totals_table,
 )
 from spendwatch.domain.errors import ConfigError
-from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import SourceName
 from spendwatch.jobs.collect import IngestResult
 from spendwatch.jobs.spend_report import outside_json, told_by_several
@@ -67,7 +67,7 @@ def import_files(
     if dry_run:
         with copied_app(settings) as (app, book):
             return _import(app, book, files, name, as_json=as_json, is_dry=True)
-    with opened_store(settings) as store, progress:
+    with opened_store(settings) as store:
         book = HeardBook(store.database)
         app = App(settings, replace(store, book=book), reader=reader)
         return _import(app, book, files, name, progress, as_json=as_json)
@@ -89,7 +89,7 @@ def _import(
         outcomes.append(outcome)
         if not as_json:
             click.echo(result_text(outcome), err=outcome.receipt is None and not is_dry)
-    told = _months(outcomes)
+    told = {period for outcome in outcomes if outcome.receipt for period in outcome.receipt.statement.periods}
     months = [month for month in months_of(app.store.ledger) if month in told]
     after = spent_by_workspace(app.store.ledger, products) if is_dry else {}
     series = list(told_by_several(app.store.ledger, products, months)) if is_dry else []
@@ -111,7 +111,7 @@ def _import(
     if outside:
         click.echo(outside_text(products, outside), err=not is_dry)
     if is_dry:
-        show_said(book.said, app.settings.zone)
+        show_said(book.said.values(), app.settings.zone)
     elif book.said:
         click.echo(waiting_text(len(book.said)), err=True)
     return code_of(outcomes)
@@ -122,18 +122,11 @@ def _entered(app: App, files: tuple[Path, ...], source: SourceName, progress: Pr
     has_news = False
     with app.entering(source):
         for path in files:
-            if progress:
-                progress.begin(path.name)
-            outcome = attempted(app.desk(source), path, source=source)
-            if progress:
-                progress.end()
+            with progress.of(path.name) if progress else nullcontext():
+                outcome = attempted(app.desk(source), path, source=source)
             if outcome.receipt and not outcome.receipt.repeated:
                 app.assess()
                 has_news = True
             yield outcome
     if has_news:
         app.assess()
-
-
-def _months(outcomes: list[IngestResult]) -> set[BillingPeriod]:
-    return {period for outcome in outcomes if outcome.receipt for period in outcome.receipt.statement.periods}

@@ -60,9 +60,9 @@ class Settings:
     secrets: tuple[str, ...] = field(default=(), repr=False)
     """What must not stand in any log."""
     web: WebPart | None = None
+    """Where the page is, and who may read it; None where there is none."""
     pings: HeartbeatPart | None = None
     """Who is pinged while the daemon gets on."""
-    """Where the page is, and who may read it; None where there is none."""
     workspace_files: Mapping[str, WorkspacePolicy] = field(default_factory=dict)
     """The policies by the name of their file; a reload falls back on these."""
     outside: Outside = field(default_factory=Outside, repr=False)

@@ -65,12 +65,9 @@ def known_keys(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
 
 def known_types(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
     """Return the allowed values of `type`, or of `from`, at that place."""
-    return sorted({str(word) for kind in _models(model, loc) for word in _tags_of(kind)})
-
-
-def _tags_of(kind: type[BaseModel]) -> tuple[object, ...]:
-    fields = (field for name, field in kind.model_fields.items() if (field.alias or name) in _TAGS)
-    return tuple(word for field in fields for word in get_args(field.annotation))
+    every = (one for kind in _models(model, loc) for one in kind.model_fields.items())
+    fields = (field for name, field in every if (field.alias or name) in _TAGS)
+    return sorted({str(word) for field in fields for word in get_args(field.annotation)})
 
 
 def _models(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[type[BaseModel]]:
@@ -170,10 +167,6 @@ def _bound(limit: object) -> str:
 
 
 def _one_of(word: str, shown: str, expected: str) -> str:
-    known = _plain_list(expected)
+    known = expected.replace("'", "").replace(" or ", ", ")
     hint = did_you_mean(word, known.split(", "))
     return f"not known{shown}; one of: {known}" + (f"; {hint}" if hint else "")
-
-
-def _plain_list(expected: str) -> str:
-    return expected.replace("'", "").replace(" or ", ", ")

@@ -51,7 +51,8 @@ def read(parse: Callable[[str], object], form: str | None = None) -> PlainValida
     return PlainValidator(lambda value: parse(one_text(value)), json_schema_input_type=given)
 
 
-def _fits(form: str, what: str, accepts: str) -> AfterValidator:
+def fits(form: str, what: str, accepts: str) -> AfterValidator:
+    """Return the rule that the whole text has that form."""
     fits = re.compile(form, re.ASCII).fullmatch
     return must(fits, lambda text: f"not {what}: {printable(text)}; accepted: {accepts}")
 
@@ -64,7 +65,7 @@ Text = Annotated[str, read(str)]
 Name = Annotated[
     Text,
     # Environment variables must be able to spell it.
-    _fits(
+    fits(
         r"(?!.*(?:__|_\Z))[A-Za-z0-9][A-Za-z0-9_-]{0,63}",
         "a name",
         "1 to 64 letters, digits, - and, between them, single _",
@@ -112,10 +113,10 @@ Link = Annotated[
         lambda text: f"not an address: {printable(text)}; write https://…, or {NO_LINK} for no link",
     ),
 ]
-WorkspaceText = Annotated[Text, _fits(r"[A-Za-z0-9._-]{1,64}", "a workspace id", "1 to 64 letters, digits, '.', '_' and '-'")]
+WorkspaceText = Annotated[Text, fits(r"[A-Za-z0-9._-]{1,64}", "a workspace id", "1 to 64 letters, digits, '.', '_' and '-'")]
 AccountIdText = Annotated[
     Text,
-    _fits(ACCOUNT_ID, "an account id", "1 to 256 characters without blanks, as the bills write it, like 1000000000000001"),
+    fits(ACCOUNT_ID, "an account id", "1 to 256 characters without blanks, as the bills write it, like 1000000000000001"),
 ]
 _Product = Annotated[
     Text,

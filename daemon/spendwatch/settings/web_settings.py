@@ -10,14 +10,14 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from spendwatch.addresses import address_in, is_loopback
 from spendwatch.domain.errors import printable
-from spendwatch.fields import Closed, must
+from spendwatch.fields import Closed
 from spendwatch.settings.urls import split
-from spendwatch.settings.value_types import Networks, Text
+from spendwatch.settings.value_types import Networks, Text, fits
 
 SHORTEST_TOKEN = 16
 _LISTEN = re.compile(r"(?P<host>localhost|[0-9.]{7,15}|\[[0-9a-fA-F:.]{2,45}\]):(?P<port>[0-9]{1,5})", re.ASCII)
 _MOST_PORTS = 65535
-_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|\[[0-9a-fA-F:.]{2,45}\]", re.ASCII)
+_HOST = r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|\[[0-9a-fA-F:.]{2,45}\]"
 _OWN_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -41,16 +41,8 @@ def _public(text: str) -> str:
     return text.rstrip("/")
 
 
-_Host = Annotated[
-    Text, must(_HOST.fullmatch, lambda text: f"not a host name: {printable(text)}; write it like spend.example.com")
-]
-_Header = Annotated[
-    Text,
-    must(
-        re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}", re.ASCII).fullmatch,
-        lambda text: f"not the name of a header: {printable(text)}; write it like X-Forwarded-User",
-    ),
-]
+_Host = Annotated[Text, fits(_HOST, "a host name", "names like spend.example.com")]
+_Header = Annotated[Text, fits(r"[A-Za-z][A-Za-z0-9-]{0,63}", "the name of a header", "names like X-Forwarded-User")]
 
 
 class WebPart(Closed):
