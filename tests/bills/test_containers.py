@@ -85,9 +85,9 @@ def test_of_a_text_only_the_first_bytes_are_looked_at(place: Path) -> None:
     path = place / "file"
     path.write_bytes(BILL * 100)
     os.truncate(path, 50 * 1024**3)
-    started = time.perf_counter()
+    started = time.thread_time()
     opened(path, name="bill.csv", folder=place)
-    assert time.perf_counter() - started < 0.1
+    assert time.thread_time() - started < 0.1
 
 
 def test_a_stray_nul_is_left_to_the_reader_who_can_name_its_line(place: Path) -> None:
@@ -162,9 +162,9 @@ def test_a_gzip_file_with_large_content_is_unpacked_whole(place: Path) -> None:
 
 
 def test_a_gzip_file_of_very_many_members_takes_no_longer_than_its_length(place: Path) -> None:
-    started = time.process_time()
+    started = time.thread_time()
     assert list(texts(gzip.compress(b"") * 200_000 + gzip.compress(BILL), place).values()) == [BILL]
-    assert time.process_time() - started < 5
+    assert time.thread_time() - started < 5
 
 
 def test_a_gzip_file_that_is_cut_off_anywhere_is_refused(place: Path) -> None:
@@ -481,7 +481,7 @@ def test_bombs_take_bounded_memory_and_time(mebibytes: int, form: str, place: Pa
     (place / "bomb").write_bytes(content)
     (place / "folder").mkdir()
     script = textwrap.dedent("""
-        import resource, sys
+        import resource, sys, time
         from pathlib import Path
         from spendwatch.bills.unpacking.containers import opened
         from spendwatch.bills.unpacking.limits import Limits
@@ -493,13 +493,13 @@ def test_bombs_take_bounded_memory_and_time(mebibytes: int, form: str, place: Pa
             print(error)
         status = Path("/proc/self/status").read_text().splitlines()
         print(next(line for line in status if line.startswith("VmHWM")).split()[1])
+        print(time.process_time())
     """)
-    started = time.perf_counter()
     done = subprocess.run([sys.executable, "-c", script], cwd=place, capture_output=True, text=True, check=True)
-    told, peak = done.stdout.splitlines()
+    told, peak, took = done.stdout.splitlines()
     assert told == "unpacks to more than 64 MiB, the maximum"
     assert int(peak) < 64 * 1024
-    assert time.perf_counter() - started < 20
+    assert float(took) < 20
 
 
 def test_a_gibibyte_of_zeros_is_no_bill(place: Path) -> None:
@@ -533,9 +533,9 @@ def test_a_hundred_thousand_members_are_refused_at_once(place: Path) -> None:
         == "the zip archive has 3 members; at most 2 are taken"
     )
     many = a_zip(a_member("0.csv", BILL), is_large=True, between=entry * 100_000, count=100_000)
-    started = time.perf_counter()
+    started = time.thread_time()
     assert refusal(many, place) == "the zip archive has 100000 members; at most 1000 are taken"
-    assert time.perf_counter() - started < 1
+    assert time.thread_time() - started < 1
 
 
 def test_a_directory_that_is_long_for_its_members_is_refused(place: Path) -> None:

@@ -442,11 +442,11 @@ def test_a_sheet_without_a_part_is_no_sheet(place: Path) -> None:
     ],
 )
 def test_traps_in_xml_are_refused(xml: str, told: str, place: Path) -> None:
-    started = time.perf_counter()
+    started = time.thread_time()
     for part in ("xl/worksheets/sheet1.xml", "xl/workbook.xml"):
         content = zipped({**raw_parts({"账单明细": HEAD}), part: xml})
         assert refusal(content, place) == f"the spreadsheet's part {part} {told}"
-    assert time.perf_counter() - started < 5
+    assert time.thread_time() - started < 5
 
 
 def test_cells_that_lie_far_apart_cost_nothing(place: Path) -> None:

@@ -236,7 +236,7 @@ class Home:
         assert self.hook
         self.hook.replies[:] = [Reply(status, delay=delay), Reply()]
 
-    def until(self, condition: Callable[[], bool], *, seconds: float = 30.0) -> None:
+    def until(self, condition: Callable[[], bool], *, seconds: float = 120.0) -> None:
         """Wait until it is true, or fail the test."""
         deadline = time.monotonic() + seconds
         while not condition():
@@ -338,7 +338,7 @@ class Running:
         place.unlink(missing_ok=True)
         notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         notify.bind(str(place))
-        notify.settimeout(30)
+        notify.settimeout(120)
         log = (home.folder / "daemon.log").open("a")
         started = time.monotonic()
         process = home.run(log, {"NOTIFY_SOCKET": str(place)}, anew=anew)

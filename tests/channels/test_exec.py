@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -34,7 +35,7 @@ def _script(folder: Path, text: str) -> Path:
     return file
 
 
-async def _run(folder: Path, text: str, *arguments: str, limit: str = "10s", maybe_repeated: bool = False) -> None:
+async def _run(folder: Path, text: str, *arguments: str, limit: str = "60s", maybe_repeated: bool = False) -> None:
     config = ExecConfig.model_validate({"command": [str(_script(folder, text)), *arguments], "timeout": limit})
     channel = ExecChannel(config, "robot", zone=ZONE)
     await channel.send(delivery(SAMPLE, "", channel.render(SAMPLE, ""), maybe_repeated=maybe_repeated))
@@ -105,26 +106,25 @@ async def test_a_command_that_does_not_read_its_input_is_no_error(tmp_path: Path
 
 
 async def test_what_hangs_is_killed_with_all_that_it_started(tmp_path: Path) -> None:
-    with pytest.raises(TemporaryDeliveryError, match="did not end within 1 s and was killed") as late:
-        await _run(tmp_path, f"sleep 60 & echo $! > {tmp_path}/child; trap '' TERM; sleep 60", limit="1s")
+    with pytest.raises(TemporaryDeliveryError, match="did not end within 3 s and was killed") as late:
+        await _run(tmp_path, f"sleep 60 & echo $! > {tmp_path}/child; trap '' TERM; sleep 60", limit="3s")
     assert late.value.maybe_taken
     await _is_gone(int((tmp_path / "child").read_text()))
 
 
 async def test_what_it_leaves_behind_ends_with_it_and_holds_nobody_up(tmp_path: Path) -> None:
     begun = time.monotonic()
-    await _run(tmp_path, f"sleep 60 & echo $! > {tmp_path}/child; exit 0")
-    await _run(tmp_path, "setsid sleep 5 & exit 0")  # beyond our reach, with its output open
-    assert time.monotonic() - begun < 4
+    await _run(tmp_path, f"sleep 300 & echo $! > {tmp_path}/child; exit 0")
+    far = f"setsid sh -c 'echo $$ > {tmp_path}/far; exec sleep 300'"  # beyond our reach, with its output open
+    await _run(tmp_path, f"{far} & until [ -s {tmp_path}/far ]; do sleep 0.01; done; exit 0")
+    assert time.monotonic() - begun < 60
     await _is_gone(int((tmp_path / "child").read_text()))
+    os.kill(int((tmp_path / "far").read_text()), signal.SIGKILL)
 
 
 async def test_a_cancelled_delivery_kills_the_command(tmp_path: Path) -> None:
     sending = asyncio.create_task(_run(tmp_path, f"echo $$ > {tmp_path}/own; sleep 60"))
-    for _ in range(500):
-        if (tmp_path / "own").exists() and (tmp_path / "own").read_text():
-            break
-        await asyncio.sleep(0.01)
+    await _line_of(tmp_path / "own")
     sending.cancel()
     with pytest.raises(asyncio.CancelledError):
         await sending
@@ -177,11 +177,21 @@ def test_a_command_is_a_list(command: object) -> None:
 
 
 async def _is_gone(pid: int) -> None:
-    for _ in range(200):
-        if _state(pid) in "ZX":
-            return
-        await asyncio.sleep(0.01)
-    pytest.fail(f"process {pid} is still there")
+    async with asyncio.timeout(30):
+        while _state(pid) not in "ZX":  # noqa: ASYNC110 -- another process's
+            await asyncio.sleep(0.01)
+
+
+async def _line_of(path: Path) -> str:
+    """Return the line of the file, once it is there."""
+    async with asyncio.timeout(30):
+        while not _content(path).endswith("\n"):  # noqa: ASYNC110 -- another process's
+            await asyncio.sleep(0.01)
+    return _content(path)
+
+
+def _content(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
 
 
 def _state(pid: int) -> str:

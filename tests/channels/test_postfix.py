@@ -39,7 +39,7 @@ async def _send(channel: EmailChannel, target: str) -> str:
 
 
 async def _eventually(holds: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not holds():  # noqa: ASYNC110 -- another process's
             await asyncio.sleep(0.02)
 

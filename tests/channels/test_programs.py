@@ -62,11 +62,9 @@ def _now(sample: str, **changes: Any) -> Notification:  # noqa: ANN401 -- any fi
 
 
 async def _until(holds: Callable[[], object]) -> None:
-    for _ in range(200):
-        if holds():
-            return
-        await asyncio.sleep(0.05)
-    pytest.fail("it did not come to that")
+    async with asyncio.timeout(60):
+        while not holds():  # noqa: ASYNC110 -- another process's
+            await asyncio.sleep(0.05)
 
 
 @pytest.fixture(scope="module")

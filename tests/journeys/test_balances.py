@@ -65,7 +65,7 @@ def test_a_balance_in_a_file_falls_below_a_floor_runs_into_debt_escalates_and_re
         assert (escalated["reason"], escalated["escalated"]) == ("escalated", True)
         assert first["stops"] == ["sfm_inference_public_cn"]
         written(home, cash="1000.00", at=today() + timedelta(seconds=1))
-        home.until(lambda: "balance.recovered" in kinds(home), seconds=60)
+        home.until(lambda: "balance.recovered" in kinds(home))
         for recovered in data_of(home, "balance.recovered"):
             assert (recovered["top_up"]["amount"], recovered["balance"]["available"]) == ("900", "880")
     finally:

@@ -46,10 +46,10 @@ def test_a_clock_that_is_set_holds_up_no_job_and_is_told_once(home: SteppedHome,
         home.drop(lines_worth("60"))
         home.until(lambda: reached(home, "50%"))
         home.set_clock(begin() + step)
-        home.until(lambda: "clock_stepped" in running.log(), seconds=10)
+        home.until(lambda: "clock_stepped" in running.log())
         home.drop(lines_worth("25", first=2))
-        home.until(lambda: reached(home, "80%"), seconds=20)
-        home.until(lambda: ("clock.wrong", None) in told(home), seconds=10)
+        home.until(lambda: reached(home, "80%"))
+        home.until(lambda: ("clock.wrong", None) in told(home))
     finally:
         assert running.stop() == 0
     assert sorted(told(home)) == [
@@ -87,9 +87,9 @@ def test_a_machine_that_starts_without_a_clock_watches_the_month_of_its_bills(ho
         home.drop(lines_worth("60"))
         home.until(lambda: reached(home, "50%"))
         home.set_clock(timedelta())
-        home.until(lambda: "clock_stepped" in running.log(), seconds=10)
+        home.until(lambda: "clock_stepped" in running.log())
         home.drop(lines_worth("25", first=2))
-        home.until(lambda: reached(home, "80%"), seconds=20)
+        home.until(lambda: reached(home, "80%"))
     finally:
         assert running.stop() == 0
     assert "bills.stale" not in {kind for kind, _ in told(home)}

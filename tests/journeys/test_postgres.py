@@ -58,12 +58,12 @@ def _is_told_while_it_is_away(home: Home, server: PostgresServer) -> None:
     """Take the database away until that is told, over every channel; give it back until it is told that it is there again."""
     home.until(lambda: home.json("status")["daemon"]["state"] == "running")
     server.kill()
-    home.until(lambda: len(home.calls()) == 3, seconds=90)
+    home.until(lambda: len(home.calls()) == 3)
     assert home.calls()[2]["type"] == "ledger.failing"
     home.until(lambda: any(b"ledger of spendwatch cannot be used" in mail for mail in home.mails()))
     home.call("status", expect=75)
     server.start()
-    home.until(lambda: len(home.calls()) == 4, seconds=60)
+    home.until(lambda: len(home.calls()) == 4)
     assert (home.calls()[3]["type"], home.calls()[3]["data"]["rule"]) == ("alert.resolved", "ledger.failing")
     failed = [line for line in (home.folder / "daemon.log").read_text().splitlines() if "job_failed" in line]
     assert len(failed) < 30, "each job tells its trouble once, not at each try"

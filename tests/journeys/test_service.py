@@ -51,7 +51,7 @@ def test_our_death_and_our_troubles_are_told_by_somebody_else(home: Home, monito
         home.until(lambda: paths(monitor)[-1] == "/ping/sesame")
         monitor.replies = [Reply(404)]
         home.until(lambda: "heartbeat_ping_failed" in running.log())
-        home.until(lambda: home.json("status")["daemon"]["ping_trouble"] == "127.0.0.1: HTTP 404", seconds=60)
+        home.until(lambda: home.json("status")["daemon"]["ping_trouble"] == "127.0.0.1: HTTP 404")
         assert "the heartbeat ping fails: 127.0.0.1: HTTP 404" in home.call("status").stdout
         count = len(monitor.requests)
     finally:
@@ -73,7 +73,7 @@ def test_a_ledger_that_was_replaced_or_restored_is_said(home: Home) -> None:
         home.until((home.inbox / "done" / "later.csv").exists)
         with closing(sqlite3.connect(backup)) as old, closing(sqlite3.connect(home.state)) as ledger:
             old.backup(ledger)  # as `.restore` of SQLite's own shell does, into the same file
-        home.until(lambda: "ledger.failing" in [call["type"] for call in home.calls()], seconds=60)
+        home.until(lambda: "ledger.failing" in [call["type"] for call in home.calls()])
         assert "as an older copy does: restart the daemon" in running.log()
         assert running.stop() == 0
         running = home.start()
@@ -82,7 +82,7 @@ def test_a_ledger_that_was_replaced_or_restored_is_said(home: Home) -> None:
         copy = home.folder / "copy.db"
         shutil.copy(backup, copy)
         copy.rename(home.state)
-        home.until(lambda: f"the ledger at {home.state} was replaced by another file" in running.log(), seconds=60)
+        home.until(lambda: f"the ledger at {home.state} was replaced by another file" in running.log())
     finally:
         running.kill()
 

@@ -375,12 +375,15 @@ async def test_nothing_of_a_url_but_its_host_is_logged_or_told(caplog: pytest.Lo
     assert "canary" not in caplog.text
 
 
-async def test_names_that_cannot_be_looked_up_hold_up_neither_others_nor_the_threads_of_the_store() -> None:
-    let_go = threading.Event()
+async def test_names_that_cannot_be_looked_up_hold_up_neither_others_nor_the_threads_of_the_store(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    let_go, held_up = threading.Event(), set[int]()
 
     def resolve(host: str, _port: int) -> list[str]:
         if host.startswith("slow"):
-            let_go.wait(30)
+            held_up.add(threading.get_ident())
+            let_go.wait(300)
         return ["127.0.0.1"]
 
     try:
@@ -388,14 +391,19 @@ async def test_names_that_cannot_be_looked_up_hold_up_neither_others_nor_the_thr
             outgoing = Outgoing(LOOPBACK, resolver=resolve)
             await _post(outgoing, sink.url())  # what is loaded at the first request is no matter here
             urls = [f"http://slow{number % 10}.example.test:{sink.port}/" for number in range(40)]
-            waiting = [asyncio.create_task(_post(outgoing, url, seconds=20)) for url in urls]
-            await asyncio.sleep(0)
-            async with asyncio.timeout(4):
+            with monkeypatch.context() as patch:
+                patch.setattr("spendwatch.aside.LOOK_UP_LIMIT", 3600)
+                waiting = [asyncio.create_task(_post(outgoing, url, seconds=3600)) for url in urls]
+                await asyncio.sleep(0)
                 await _post(outgoing, f"http://quick.example.test:{sink.port}/")
                 await asyncio.gather(*(asyncio.to_thread(int) for _ in range(100)))
-            assert sum(thread.name == "aside" for thread in threading.enumerate()) == 10
-            for failed in await asyncio.gather(*waiting, return_exceptions=True):
+                assert not any(task.done() for task in waiting)
+            for task in waiting:
+                task.cancel()
+            again = [_post(outgoing, url, seconds=300) for url in urls]
+            for failed in await asyncio.gather(*again, return_exceptions=True):
                 assert "not resolved within 5 s" in str(failed)
+            assert len(held_up) == 10
     finally:
         let_go.set()
 
