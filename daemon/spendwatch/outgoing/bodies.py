@@ -7,6 +7,7 @@ import re
 import zlib
 from collections.abc import AsyncGenerator, Iterator, Sequence
 
+import httpcore
 import httpx
 
 from spendwatch.addresses import why_no_connection
@@ -23,6 +24,9 @@ _EXCERPT_SECONDS = 2.0
 _STEP = 1 << 16
 _GZIP = 16 + zlib.MAX_WBITS
 _BODILESS = frozenset({204, 304})
+
+FAILURES = (httpcore.NetworkError, httpcore.ProtocolError, httpcore.ProxyError, httpcore.TimeoutException, OSError)
+"""How a request fails."""
 
 
 class _GzipError(Exception):
@@ -56,13 +60,13 @@ class _Gunzip:
             raise _GzipError
 
 
-async def whole(response: httpx.Response, place: Place, most_bytes: int) -> AsyncGenerator[bytes, None]:
+async def whole(response: httpcore.Response, place: Place, most_bytes: int) -> AsyncGenerator[bytes, None]:
     """Yield the body, unpacked, piece by piece; `UnreachableError` unless all of it came and was no larger than allowed."""
     gunzip = _unpacking(response, place)
     _refuse_what_cannot_be_whole(response, place, most_bytes)
     packed = unpacked = 0
     try:
-        async for chunk in response.aiter_raw():
+        async for chunk in response.aiter_stream():
             packed += len(chunk)
             for piece in gunzip.pieces(chunk) if gunzip else (chunk,):
                 unpacked += len(piece)
@@ -76,21 +80,21 @@ async def whole(response: httpx.Response, place: Place, most_bytes: int) -> Asyn
     except _GzipError as error:
         msg = f"{place.name}: the compressed answer is damaged or cut off"
         raise UnreachableError(msg) from error
-    except (httpx.HTTPError, OSError) as error:
+    except FAILURES as error:
         msg = f"{place.name}: {what_failed(error, 'the connection was cut off in the middle of the answer')}"
         raise UnreachableError(msg) from error
 
 
-async def beginning(response: httpx.Response, most: int = EXCERPT_BYTES) -> bytes:
+async def beginning(response: httpcore.Response, most: int = EXCERPT_BYTES) -> bytes:
     """Return the raw beginning of the body, never decompressed; its end or its failure does not matter."""
     body = b""
     try:
         async with asyncio.timeout(_EXCERPT_SECONDS):
-            async for chunk in response.aiter_raw():
+            async for chunk in response.aiter_stream():
                 body += chunk
                 if len(body) >= most:
                     break
-    except (TimeoutError, httpx.HTTPError, OSError):
+    except (TimeoutError, *FAILURES):
         pass
     return body[:most]
 
@@ -108,11 +112,11 @@ def what_failed(error: BaseException | None, cut: str) -> str:
     """Return what went wrong in words of our own: the library's may quote what was sent. `cut` says what a cut means here."""
     if why := why_no_connection(error):
         return why
-    if isinstance(error, httpx.ProxyError):
+    if isinstance(error, httpcore.ProxyError):
         return _refused_by_proxy(str(error))
-    if isinstance(error, httpx.TimeoutException):
+    if isinstance(error, httpcore.TimeoutException):
         return "timed out"
-    return "no connection" if isinstance(error, httpx.ConnectError) else cut
+    return "no connection" if isinstance(error, httpcore.ConnectError) else cut
 
 
 def _refused_by_proxy(said: str) -> str:
@@ -123,8 +127,13 @@ def _refused_by_proxy(said: str) -> str:
     return f"HTTP {status}: it " + ("does not allow that host" if status.startswith("4") else "cannot reach that host")
 
 
-def _unpacking(response: httpx.Response, place: Place) -> _Gunzip | None:
-    coding = response.headers.get("content-encoding", "").strip().lower()
+def headers_of(response: httpcore.Response) -> dict[str, str]:
+    """Return the headers by lower-case name."""
+    return dict(httpx.Headers(response.headers))
+
+
+def _unpacking(response: httpcore.Response, place: Place) -> _Gunzip | None:
+    coding = headers_of(response).get("content-encoding", "").strip().lower()
     if coding in {"", "identity"}:
         return None
     if coding in {"gzip", "x-gzip"}:
@@ -133,11 +142,12 @@ def _unpacking(response: httpx.Response, place: Place) -> _Gunzip | None:
     raise UnreachableError(msg)
 
 
-def _refuse_what_cannot_be_whole(response: httpx.Response, place: Place, most_bytes: int) -> None:
-    declared = response.headers.get("content-length", "")
+def _refuse_what_cannot_be_whole(response: httpcore.Response, place: Place, most_bytes: int) -> None:
+    headers = headers_of(response)
+    declared = headers.get("content-length", "")
     if declared.isdigit() and int(declared) > most_bytes:
         raise _too_large(place, most_bytes)
-    if not declared and "transfer-encoding" not in response.headers and response.status_code not in _BODILESS:
+    if not declared and "transfer-encoding" not in headers and response.status not in _BODILESS:
         msg = f"{place.name}: the response has no length, so that an incomplete one cannot be detected"
         raise UnreachableError(msg)
 
