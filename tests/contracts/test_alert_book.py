@@ -312,8 +312,7 @@ def test_old_messages_go_with_their_deliveries_and_what_still_matters_stays(book
     ended = (held(told[digested.id], digest=together.id, ended_at=later),)
     book.commit(Verdict((), (together,), ended), {FINANCE: ("a",)}, now=later)
     outbox = Outbox(database)
-    for one in outbox.claim(FINANCE, later, 10):
-        outbox.keep_rendered({one.id: b"the letter"})
+    for one in outbox.claim(FINANCE, later, 10, render=lambda _: b"the letter"):
         if one.notification.alert != waits.id:
             outbox.delivered(one.id, at=later)
     outbox.write_down()

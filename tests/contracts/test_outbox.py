@@ -96,8 +96,8 @@ def test_a_delivered_copy_is_settled_for_ever(database: Database, outbox: Outbox
 
 def test_a_postponed_copy_is_due_again_then_and_sends_the_same_bytes(database: Database, outbox: Outbox) -> None:
     put(database, "80%")
-    (claimed,) = outbox.claim(FINANCE, NOON, 10)
-    outbox.keep_rendered({claimed.id: b"\0the letter\xff"})
+    (claimed,) = outbox.claim(FINANCE, NOON, 10, render=lambda _: b"\0the letter\xff")
+    assert claimed.rendered == the_one(outbox).rendered == b"\0the letter\xff"
     outbox.retry(claimed.id, at=NOON + HOUR, why="451 later")
     outbox.write_down()
     assert the_one(outbox).last_error == "451 later"
@@ -108,10 +108,30 @@ def test_a_postponed_copy_is_due_again_then_and_sends_the_same_bytes(database: D
     assert not again.maybe_repeated
 
 
-def test_bytes_are_kept_only_for_what_is_being_attempted(database: Database, outbox: Outbox) -> None:
+def test_what_was_cancelled_while_its_bytes_were_made_is_not_claimed(database: Database, outbox: Outbox) -> None:
     put(database, "80%")
-    outbox.keep_rendered({the_one(outbox).id: b"too early"})
-    assert the_one(outbox).rendered is None
+
+    def too_late(delivery: Delivery) -> bytes:
+        outbox.cancel(delivery.id, now=NOON)
+        return b"too late"
+
+    assert outbox.claim(FINANCE, NOON, 10, render=too_late) == ()
+    assert (the_one(outbox).state, the_one(outbox).rendered) == (DeliveryState.CANCELLED, None)
+
+
+def test_what_another_one_tried_while_its_bytes_were_made_is_not_claimed(database: Database, outbox: Outbox) -> None:
+    put(database, "80%")
+    other = Outbox(database)
+
+    def too_late(delivery: Delivery) -> bytes:
+        other.claim(FINANCE, NOON, 10, render=lambda _: b"the letter")
+        other.retry(delivery.id, at=NOON, why="451 not now")
+        other.write_down()
+        return b"another letter"
+
+    assert outbox.claim(FINANCE, NOON, 10, render=too_late) == ()
+    (again,) = outbox.claim(FINANCE, NOON, 10, render=too_late)
+    assert (again.attempts, again.rendered) == (2, b"the letter")
 
 
 def test_a_dead_copy_says_why(database: Database, outbox: Outbox) -> None:
@@ -129,8 +149,8 @@ def test_after_a_start_what_was_being_attempted_is_tried_again_and_marked_if_it_
     database: Database, outbox: Outbox
 ) -> None:
     put(database, "first", "second", "third")
-    (first, second) = outbox.claim(FINANCE, NOON, 2)
-    outbox.keep_rendered({first.id: b"the letter"})
+    (first,) = outbox.claim(FINANCE, NOON, 1, render=lambda _: b"the letter")
+    (second,) = outbox.claim(FINANCE, NOON, 1)
     database.lock_for_life()
     started = Outbox(database)
     assert started.take_up() == 2

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
 from spendwatch.domain.alert import AlertKey, AlertState, Rule
 from spendwatch.domain.errors import LedgerUnavailableError, PermanentDeliveryError, TemporaryDeliveryError
@@ -138,12 +140,17 @@ async def test_what_was_claimed_when_the_store_failed_is_sent_once_it_works(
     outbox, channel = Outbox(database), SlowChannel()
     channel.answers.set()
 
-    def fails(*_: object) -> None:
+    commits = database.writing
+
+    @contextmanager
+    def answers_no_more() -> Iterator[Connection]:
+        with commits() as connection:
+            yield connection
         msg = "the disk is full"
         raise LedgerUnavailableError(msg)
 
     with monkeypatch.context() as broken:
-        broken.setattr(outbox, "keep_rendered", fails)
+        broken.setattr(database, "writing", answers_no_more)
         with pytest.raises(LedgerUnavailableError):
             await _delivering(channel, outbox, HealthBook(database))
     assert await _delivering(channel, outbox, HealthBook(database)) == 1
@@ -610,9 +617,9 @@ async def test_what_a_crash_interrupted_is_held_where_a_person_decides(stage: St
     stage.say("sent")
     stage.say("never sent")
     for _ in range(2):
-        (claimed,) = stage.outbox.claim(FINANCE, stage.now, 1)
-        if claimed.notification.facts.threshold == "sent":
-            stage.outbox.keep_rendered({claimed.id: b"the letter"})
+        stage.outbox.claim(
+            FINANCE, stage.now, 1, render=lambda one: b"the letter" if one.notification.facts.threshold == "sent" else None
+        )
     database.lock_for_life()
     stage.outbox = Outbox(database)
     stage.outbox.holding = [FINANCE]

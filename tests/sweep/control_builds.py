@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 from uuid import uuid4
 
 from spendwatch.channels.email import EmailChannel
 from spendwatch.channels.http_channel import HttpChannel
 from spendwatch.channels.webhook import WebhookChannel
 from spendwatch.channels.webhook_settings import WebhookConfig
-from spendwatch.domain.notification import Delivery, Loudness, NotificationId
+from spendwatch.domain.notification import Delivery, NotificationId
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.review import Verdict
 from spendwatch.store import sqlite
@@ -32,11 +33,9 @@ def settle_first() -> None:
         channel: ChannelName,
         now: datetime,
         limit: int,
-        *,
-        is_probe: bool = False,
-        quiet: Collection[Loudness] = (),
+        **options: Any,  # noqa: ANN401 -- whatever it takes
     ) -> Sequence[Delivery]:
-        claimed = claim(self, channel, now, limit, is_probe=is_probe, quiet=quiet)
+        claimed = claim(self, channel, now, limit, **options)
         for delivery in claimed:
             self.delivered(delivery.id, at=now)
         self.write_down()

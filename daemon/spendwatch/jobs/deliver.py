@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import groupby
 
@@ -76,24 +76,14 @@ async def deliver(
     """
     attempts, at_once = 0, 1
     while not stopping():
-        known = await asyncio.to_thread(_known, name, health)
-        if known.is_paused(clock()):
-            await asyncio.to_thread(outbox.take_up)  # what was claimed before the channel failed
-            break
-        if not attempts:
-            for one in await asyncio.to_thread(outbox.drop_superseded, name, clock()):
-                log.info("delivery_superseded", channel=name, **one._asdict())
-        limit = min(1 if known.pauses else at_once, channel.at_once)
-        now, is_probe = clock(), bool(known.pauses)
-        batch = await asyncio.to_thread(outbox.claim, name, now, limit, is_probe=is_probe, quiet=route.held(now))
-        if not batch:
-            break
-        round_ = _Round(channel, known, outbox, health, clock, settled)
+        round_ = _Round(name, channel, outbox, health, clock, settled)
         try:
-            await round_.carry(batch)
+            carried = await round_.carry(at_once, route, is_first=not attempts)
         finally:
-            outbox.release([delivery.id for delivery in batch], round_.begun)
-        attempts += len(batch)
+            outbox.release(round_.claimed, round_.begun)
+        if not carried:
+            break
+        attempts += carried
         at_once *= 2
     return attempts
 
@@ -102,37 +92,55 @@ async def deliver(
 class _Round:
     """What is sent at a time over one channel."""
 
+    name: ChannelName
     channel: Channel
-    known: ChannelHealth
     outbox: Outbox
     health: Health
     clock: Clock
     settled: Callable[[Settled], None]
+    claimed: list[DeliveryId] = field(default_factory=list)
     begun: set[DeliveryId] = field(default_factory=set)
     has_failed: bool = False
     """Whether the channel failed as a whole: the rest waits."""
+    known: ChannelHealth = field(init=False)
     _ended: list[_Outcome] = field(default_factory=list)
     _writing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def carry(self, batch: Sequence[Delivery]) -> None:
-        """Send these; all of them end before a failure of one is raised."""
-        ready = await asyncio.to_thread(self._prepare, batch)
+    async def carry(self, at_once: int, route: Route, *, is_first: bool) -> int:
+        """Send up to so many messages and return their number; all of them end before a failure of one is raised."""
+        ready = await asyncio.to_thread(self._claim, at_once, route, is_first=is_first)
         ends = await asyncio.gather(*(self._follow(thread) for thread in _threads(ready)), return_exceptions=True)
         for failed in (end for end in ends if isinstance(end, BaseException)):
             raise failed
+        return len(ready)
 
-    def _prepare(self, batch: Sequence[Delivery]) -> list[_Outcome]:
-        """Return the deliveries with the bytes to be sent, which are on record then, or with what is wrong."""
-        if self.known.disabled:
+    def _claim(self, at_once: int, route: Route, *, is_first: bool) -> list[_Outcome]:
+        """Return deliveries with the bytes to be sent, which are on record then, or with what is wrong."""
+        known, now = _known(self.name, self.health), self.clock()
+        self.known = known
+        if known.is_paused(now):
+            self.outbox.take_up()  # what was claimed before the channel failed
+            return []
+        if is_first:
+            for one in self.outbox.drop_superseded(self.name, now):
+                log.info("delivery_superseded", channel=self.name, **one._asdict())
+        wrong: dict[DeliveryId, TemporaryDeliveryError] = {}
+
+        def render(delivery: Delivery) -> bytes | None:
+            try:
+                return None if known.disabled else self.channel.render(delivery.notification, delivery.target)
+            except Exception as error:  # noqa: BLE001 -- a defect that one notification shows must not hold up the others
+                wrong[delivery.id] = TemporaryDeliveryError(f"unexpected {type(error).__name__}: {error}")
+                return None
+
+        limit, quiet = min(1 if known.pauses else at_once, self.channel.at_once), route.held(now)
+        batch = self.outbox.claim(self.name, now, limit, render=render, is_probe=bool(known.pauses), quiet=quiet)
+        self.claimed += [delivery.id for delivery in batch]
+        if known.disabled:
             # What was given up for this reason is the channel's latest trouble: say the reason once, not once more each time.
-            closed = f"{_DISABLED}{self.known.trouble.removeprefix(_DISABLED)}"
+            closed = f"{_DISABLED}{known.trouble.removeprefix(_DISABLED)}"
             return [_Outcome(delivery, PermanentDeliveryError(closed)) for delivery in batch]
-        ready = [_rendered(self.channel, delivery) for delivery in batch]
-        fresh = {
-            one.delivery.id: one.delivery.rendered for one, before in zip(ready, batch, strict=True) if before.rendered is None
-        }
-        self.outbox.keep_rendered({which: content for which, content in fresh.items() if content is not None})
-        return ready
+        return [_Outcome(delivery, wrong.get(delivery.id)) for delivery in batch]
 
     async def _follow(self, thread: Sequence[_Outcome]) -> None:
         for ready in thread:
@@ -152,7 +160,7 @@ class _Round:
 
     def _write_down(self, outcomes: Sequence[_Outcome]) -> list[Settled]:
         """Write down how attempts ended, all in one transaction."""
-        now, name = self.clock(), self.known.name
+        now, name = self.clock(), self.name
         found = [_ended(one, self.known, self.outbox, now) for one in outcomes]
         self.outbox.write_down()
         for error, some in groupby(outcomes, lambda one: one.error):  # of several successes in a row one is news
@@ -221,15 +229,6 @@ def _threads(ready: Iterable[_Outcome]) -> Iterable[Sequence[_Outcome]]:
     for one in ready:
         found.setdefault((one.delivery.notification.facts.scope, one.delivery.target), []).append(one)
     return found.values()
-
-
-def _rendered(channel: Channel, delivery: Delivery) -> _Outcome:
-    if delivery.rendered is not None:
-        return _Outcome(delivery)
-    try:
-        return _Outcome(replace(delivery, rendered=channel.render(delivery.notification, delivery.target)))
-    except Exception as error:  # noqa: BLE001 -- a defect that one notification shows must not hold up the others
-        return _Outcome(delivery, TemporaryDeliveryError(f"unexpected {type(error).__name__}: {error}"))
 
 
 async def _attempt(channel: Channel, delivery: Delivery, begun: set[DeliveryId]) -> _Outcome:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import date, datetime
 from typing import Protocol
@@ -322,10 +322,18 @@ class Outbox(Protocol):
     """Deliveries not yet settled."""
 
     def claim(
-        self, channel: ChannelName, now: datetime, limit: int, *, is_probe: bool = False, quiet: Collection[Loudness] = ()
+        self,
+        channel: ChannelName,
+        now: datetime,
+        limit: int,
+        *,
+        render: Callable[[Delivery], bytes | None],
+        is_probe: bool = False,
+        quiet: Collection[Loudness] = (),
     ) -> Sequence[Delivery]:
         """Mark due deliveries of the channel as being attempted, count the attempt, and return them, gravest and oldest first.
 
+        `render`: makes the bytes that this and every later attempt sends, on record with the claim; None: there are none.
         `is_probe`: rather such as have not failed yet, because one message may be what the channel does not bear.
         `quiet`: what quiet hours hold now.
         """
@@ -338,9 +346,6 @@ class Outbox(Protocol):
 
     def give_up_waiting(self, channel: ChannelName, *, since: datetime, now: datetime, why: str) -> Sequence[Delivery]:
         """Give up what has waited for the channel since then; return it."""
-
-    def keep_rendered(self, rendered: Mapping[DeliveryId, bytes]) -> None:
-        """Store the bytes that this and every later attempt sends."""
 
     def delivered(self, delivery: DeliveryId, *, at: datetime) -> None:
         """Settle, with the next `write_down`: the receiver accepted it."""

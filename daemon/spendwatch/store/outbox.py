@@ -7,7 +7,7 @@ are not compared: the owner knows its own tasks, and the holder of the database'
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from operator import attrgetter
@@ -64,15 +64,14 @@ _DUE = (
 """What is due on a channel: what its time has come for, or what a clock that was ahead has put off; and no quiet hours hold."""
 
 # Statements of every round, made once: to make them anew takes longer than what they do.
-_STILL_DUE = select(delivery.c.id).where(_IDS, *_DUE)
-_FREE = _STILL_DUE.with_for_update(skip_locked=True)
+_NEXT = select_deliveries(_IDS, *_DUE)
+_FREE = select(delivery.c.id, delivery.c.attempts).where(_IDS, *_DUE).with_for_update(skip_locked=True)
 _BEGUN: Row = {"attempts": delivery.c.attempts + 1, "attempt_started_at": bindparam("now"), "owner": bindparam("mine")}
 _BEGIN = update(delivery).where(_IDS).values(state=_ATTEMPTING, **_BEGUN)
-_CLAIMED = select_deliveries(_IDS)
 _LEASED = select(delivery.c.id, delivery.c.owner).where(_is_attempting)
 _MINE = update(delivery).where(_is_attempting, delivery.c.owner == bindparam("mine"), delivery.c.id == bindparam("which"))
 _DELIVERED = _MINE.values(owner=None, state=DeliveryState.DELIVERED, settled_at=bindparam("at"), last_error="")
-_KEEP = update(delivery).where(delivery.c.id == bindparam("which"), _is_attempting).values(rendered=bindparam("content"))
+_KEEP = update(delivery).where(delivery.c.id == bindparam("which")).values(rendered=bindparam("content"))
 
 _BROKEN_OFF = "the attempt was broken off"
 _ASKS = "it may have arrived: `spendwatch deliveries retry` or `deliveries cancel` decides"
@@ -110,10 +109,18 @@ class Outbox(Book):
         """Channels on which a person decides about what may have arrived."""
 
     def claim(
-        self, channel: ChannelName, now: datetime, limit: int, *, is_probe: bool = False, quiet: Collection[Loudness] = ()
+        self,
+        channel: ChannelName,
+        now: datetime,
+        limit: int,
+        *,
+        render: Callable[[Delivery], bytes | None] = lambda _: None,
+        is_probe: bool = False,
+        quiet: Collection[Loudness] = (),
     ) -> Sequence[Delivery]:
         """Mark due deliveries of the channel as being attempted, count the attempt, and return them, gravest and oldest first.
 
+        `render`: makes the bytes that this and every later attempt sends, on record with the claim; None: there are none.
         `is_probe`: rather such as have not failed yet, because one message may be what the channel does not bear.
         `quiet`: what quiet hours hold now.
         """
@@ -121,31 +128,36 @@ class Outbox(Book):
         at = {"channel": channel, "now": now, "quiet": list(quiet), "too_long_ago": now - LONGEST_QUIET}
         if not limit or not (first := self._next(at, limit, is_probe=is_probe)):
             return ()
+        contents = {one.id: render(one) if one.rendered is None else one.rendered for one in first}
         mine: Sequence[DeliveryId] = ()
         try:
             with self._database.writing() as connection:
-                mine = connection.scalars(_FREE, {"ids": first, **at}).all()
+                free = {row.id: row.attempts for row in connection.execute(_FREE, {"ids": list(contents), **at})}
+                found = [one for one in first if free.get(one.id) == one.attempts]  # else another one was quicker
+                mine = [one.id for one in found]
                 with self._mind:
                     self._leased.update(mine)  # before the commit: who sees the claim must see that it is held
                 connection.execute(_BEGIN, {"ids": mine, "now": now, "mine": self._owner})
-                found = deliveries(connection, _CLAIMED, {"ids": mine})
-                return tuple(sorted(found, key=lambda one: first.index(one.id)))
+                if new := [one.id for one in found if one.rendered is None and contents[one.id] is not None]:
+                    connection.execute(_KEEP, [{"which": which, "content": contents[which]} for which in new])
         except BaseException:
             self.release(mine)  # the commit may have gone through, and only its answer been lost
             raise
+        return tuple(replace(one, state=_ATTEMPTING, attempts=one.attempts + 1, rendered=contents[one.id]) for one in found)
 
-    def _next(self, at: Row, limit: int, *, is_probe: bool) -> Sequence[DeliveryId]:
+    def _next(self, at: Row, limit: int, *, is_probe: bool) -> Sequence[Delivery]:
         """Return what is to be claimed next. In a storm it is not sorted anew for each few."""
         channel = at["channel"]
         with self._database.reading() as connection:
-            while queue := [] if is_probe else self._queues.pop(channel, []):
+            while True:
+                queue = [] if is_probe else self._queues.pop(channel, [])
+                if is_new := not queue:
+                    most = limit if is_probe else _SORTED_AT_ONCE
+                    queue = list(connection.scalars(_in_order(is_probe=is_probe).limit(most), at))
                 first, self._queues[channel] = queue[:limit], queue[limit:]
-                if found := set(connection.scalars(_STILL_DUE, {"ids": first, **at})):
-                    return [which for which in first if which in found]
-            most = limit if is_probe else _SORTED_AT_ONCE
-            queue = list(connection.scalars(_in_order(is_probe=is_probe).limit(most), at))
-        self._queues[channel] = queue[limit:]
-        return queue[:limit]
+                found = deliveries(connection, _NEXT, {"ids": first, **at})
+                if found or is_new:
+                    return sorted(found, key=lambda one: first.index(one.id))
 
     def release(self, claimed: Iterable[DeliveryId], begun: Collection[DeliveryId] = ()) -> None:
         """End the lease of these: what has no outcome is taken up before the next claim. `begun`: what may have been sent."""
@@ -184,13 +196,6 @@ class Outbox(Book):
         ended = [(which, owner) for which, owner in claimed if which not in held]
         others = [which for which, owner in ended if owner != self._owner and self._database.is_alone]
         return [which for which, owner in ended if owner == self._owner], others
-
-    def keep_rendered(self, rendered: Mapping[DeliveryId, bytes]) -> None:
-        """Store the bytes that this and every later attempt sends."""
-        if not rendered:
-            return
-        with self._database.writing() as connection:
-            connection.execute(_KEEP, [{"which": which, "content": content} for which, content in sorted(rendered.items())])
 
     def delivered(self, delivery: DeliveryId, *, at: datetime) -> None:
         """Settle, with the next `write_down`: the receiver accepted it."""
@@ -366,12 +371,15 @@ class Outbox(Book):
             if not outcomes:
                 return
             with self._database.writing() as connection:
+                arrived = []
                 for which, outcome in sorted(outcomes.items()):
                     mine = {"which": which, "mine": self._owner}
                     if outcome["state"] is DeliveryState.DELIVERED:
-                        connection.execute(_DELIVERED, {**mine, "at": outcome["settled_at"]})
+                        arrived.append({**mine, "at": outcome["settled_at"]})
                     else:
                         connection.execute(_MINE.values(owner=None, **outcome), mine)
+                if arrived:
+                    connection.execute(_DELIVERED, arrived)
             with self._mind:
                 for which in outcomes:
                     self._outcomes.pop(which, None)
