@@ -42,7 +42,7 @@ from spendwatch.jobs.assess import assess
 from spendwatch.jobs.balances import ConfiguredBalance
 from spendwatch.jobs.collect import IngestContext, IngestResult, collect
 from spendwatch.jobs.conditions import Surroundings
-from spendwatch.jobs.deliver import Settled, deliver, find_ways
+from spendwatch.jobs.deliver import Settled, deliver, find_ways, to_their_ends
 from spendwatch.jobs.insight import Insight
 from spendwatch.jobs.ledger_alarm import LedgerAlarm
 from spendwatch.jobs.mirror import EVERY, Mirror
@@ -523,7 +523,7 @@ class App:
             taken = await asyncio.gather(*(self._gather_settled(name) for name in self.sources))
         await asyncio.to_thread(self.assess)
         await asyncio.to_thread(self.beat, is_daemon=False)
-        await asyncio.gather(*(self.deliver(name) for name in self.channels))
+        await to_their_ends(self.deliver(name) for name in self.channels)
         return [one for of_source in taken for one in of_source]
 
     async def _gather_settled(self, name: SourceName) -> list[IngestResult]:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
+from threading import Event
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from spendwatch.domain.review import Verdict
 from spendwatch.domain.routing import OPEN, Message, QuietHours, Route, digest_of
 from spendwatch.domain.scope import NamedScope, Subject
 from spendwatch.jobs.conditions import FAILURES_TOLD
-from spendwatch.jobs.deliver import Settled, deliver
+from spendwatch.jobs.deliver import Settled, deliver, to_their_ends
 from spendwatch.jobs.ports import Channel
 from spendwatch.store.alert_book import AlertBook
 from spendwatch.store.database import Database
@@ -156,6 +157,50 @@ async def test_what_was_claimed_when_the_store_failed_is_sent_once_it_works(
     assert await _delivering(channel, outbox, HealthBook(database)) == 1
     (copy,) = channel.copies
     assert (copy.attempts, copy.maybe_repeated) == (1, False)
+    assert [one.state for one in outbox.listing()] == [DeliveryState.DELIVERED]
+
+
+async def test_an_answer_that_came_before_it_was_broken_off_is_not_lost(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        about = alert(matter(scope=f"workspace:{number}"))
+        AlertBook(database).commit(Verdict((about,), (notification(about),)), {FINANCE: ("",)}, now=NOW)
+    outbox, channel, is_written = Outbox(database), SlowChannel(), Event()
+    channel.answers.set()
+    both_sent, loop, writes_down = asyncio.Event(), asyncio.get_running_loop(), outbox.write_down
+
+    def slowly() -> None:
+        if len(channel.copies) > 1:  # one alone, and then two: while the one is written down, the other one gets its answer
+            loop.call_soon_threadsafe(both_sent.set)
+            is_written.wait()
+        writes_down()
+
+    with monkeypatch.context() as slow:
+        slow.setattr(outbox, "write_down", slowly)
+        task = asyncio.create_task(_delivering(channel, outbox, HealthBook(database)))
+        await both_sent.wait()
+        task.cancel()
+        is_written.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    await _delivering(channel, outbox, HealthBook(database))
+    assert len(channel.copies) == 3
+    assert {(one.state, one.maybe_repeated) for one in outbox.listing()} == {(DeliveryState.DELIVERED, False)}
+
+
+async def test_a_fault_of_one_sending_breaks_off_no_other(database: Database) -> None:
+    _say(database, 1)
+    channel = SlowChannel()
+
+    async def fails() -> None:
+        await channel.asked.wait()
+        asyncio.get_running_loop().call_soon(channel.answers.set)
+        raise ZeroDivisionError
+
+    outbox = Outbox(database)
+    with pytest.raises(ZeroDivisionError):
+        await to_their_ends([_delivering(channel, outbox, HealthBook(database)), fails()])
     assert [one.state for one in outbox.listing()] == [DeliveryState.DELIVERED]
 
 

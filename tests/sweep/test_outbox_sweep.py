@@ -71,17 +71,13 @@ class Life:
             kept.clear()
 
     def _attempting(self) -> frozenset[Key]:
-        """Return what has no answer, by a copy of the ledger as the round left it: opening the thing itself would mend it.
-
-        Where the store fails for one channel, the round ends, and what others have under way is on record as broken off.
-        """
+        """Look at a copy of the ledger as the round left it: opening the thing itself would mend it."""
         copy = self.place.parent / "look.db"
         for end in ("", "-wal"):
             shutil.copy(f"{self.place}{end}", f"{copy}{end}") if Path(f"{self.place}{end}").exists() else None
         with closing(sqlite3.connect(copy)) as ledger:
             rows = ledger.execute(
                 "SELECT channel, target, notification, rendered FROM delivery WHERE state = 'attempting'"
-                " OR (state = 'deferred' AND maybe_repeated AND last_error = 'the attempt was broken off')"
             ).fetchall()
         for end in ("", "-wal", "-shm"):
             Path(f"{copy}{end}").unlink(missing_ok=True)

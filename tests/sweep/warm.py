@@ -31,7 +31,7 @@ from spendwatch.channels.webhook_settings import WebhookConfig
 from spendwatch.domain.errors import LedgerUnavailableError
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.review import Verdict
-from spendwatch.jobs.deliver import deliver
+from spendwatch.jobs.deliver import deliver, to_their_ends
 from spendwatch.jobs.ports import Channel
 from spendwatch.outgoing import Outgoing
 from spendwatch.store.alert_book import AlertBook
@@ -81,9 +81,6 @@ def cycle(place: str, ways: Mapping[ChannelName, Channel], label: str) -> None:
     AlertBook(database).commit(Verdict((fired,), (notification(fired, channels=tuple(ways)),)), targets, now=NOW)
     outbox, health = Outbox(database), HealthBook(database)
 
-    async def all_of_them() -> None:
-        await asyncio.gather(*(one(name, way) for name, way in ways.items()))
-
     def one(name: ChannelName, way: Channel) -> Coroutine[object, object, int]:
         return deliver(
             name,
@@ -95,7 +92,7 @@ def cycle(place: str, ways: Mapping[ChannelName, Channel], label: str) -> None:
             stopping=lambda: False,
         )
 
-    asyncio.run(all_of_them())
+    asyncio.run(to_their_ends(one(name, way) for name, way in ways.items()))
     database.close()
 
 

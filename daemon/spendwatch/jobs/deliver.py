@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -103,15 +103,13 @@ class _Round:
     has_failed: bool = False
     """Whether the channel failed as a whole: the rest waits."""
     known: ChannelHealth = field(init=False)
-    _ended: list[_Outcome] = field(default_factory=list)
+    _ended: list[tuple[_Outcome, Settled]] = field(default_factory=list)
     _writing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def carry(self, at_once: int, route: Route, *, is_first: bool) -> int:
         """Send up to so many messages and return their number; all of them end before a failure of one is raised."""
         ready = await asyncio.to_thread(self._claim, at_once, route, is_first=is_first)
-        ends = await asyncio.gather(*(self._follow(thread) for thread in _threads(ready)), return_exceptions=True)
-        for failed in (end for end in ends if isinstance(end, BaseException)):
-            raise failed
+        await to_their_ends(self._follow(thread) for thread in _threads(ready))
         return len(ready)
 
     def _claim(self, at_once: int, route: Route, *, is_first: bool) -> list[_Outcome]:
@@ -152,16 +150,16 @@ class _Round:
 
     async def _settle(self, outcome: _Outcome) -> None:
         # Settled at once: what is on its way beside it may take minutes. What ends while others are written goes together.
-        self._ended.append(outcome)
+        # Known to the outbox before anything is waited for: an answer that came is not lost to a stop or a fault.
+        self._ended.append((outcome, _ended(outcome, self.known, self.outbox, self.clock())))
         async with self._writing:
             some, self._ended[:] = self._ended[:], []
             for one in await asyncio.to_thread(self._write_down, some) if some else ():
                 self.settled(one)
 
-    def _write_down(self, outcomes: Sequence[_Outcome]) -> list[Settled]:
+    def _write_down(self, ended: Sequence[tuple[_Outcome, Settled]]) -> list[Settled]:
         """Write down how attempts ended, all in one transaction."""
-        now, name = self.clock(), self.name
-        found = [_ended(one, self.known, self.outbox, now) for one in outcomes]
+        now, name, outcomes = self.clock(), self.name, [outcome for outcome, _ in ended]
         self.outbox.write_down()
         for error, some in groupby(outcomes, lambda one: one.error):  # of several successes in a row one is news
             if error is not None:
@@ -172,7 +170,7 @@ class _Round:
                 self.health.channel_worked(name)
                 if self.known.pauses:
                     self.outbox.free([name], now=now)
-        return found + self._given_up(now)
+        return [*(settled for _, settled in ended), *self._given_up(now)]
 
     def _given_up(self, now: datetime) -> list[Settled]:
         """Give up what the channel has not taken for three days."""
@@ -181,6 +179,13 @@ class _Round:
             return []
         lost = self.outbox.give_up_waiting(known.name, since=since, now=now, why=f"the channel fails: {known.trouble}")
         return [Settled(one, known.trouble, final=True) for one in lost]
+
+
+async def to_their_ends(sendings: Iterable[Coroutine[object, object, object]]) -> None:
+    """Let all of them come to their ends before a failure of one is raised: it must not break off what others are sending."""
+    ends = await asyncio.gather(*sendings, return_exceptions=True)
+    for failed in (end for end in ends if isinstance(end, BaseException)):
+        raise failed
 
 
 def find_ways(outbox: Outbox, book: AlertBook, health: Health, around: Surroundings, *, is_new: bool, now: datetime) -> int:
