@@ -174,6 +174,19 @@ def test_what_is_held_goes_where_its_alert_goes_now(rounds: Rounds) -> None:
     assert rounds.book.waiting() == ()
 
 
+def test_an_end_that_is_held_with_its_beginning_goes_where_its_alert_goes_now_and_nowhere_else(rounds: Rounds) -> None:
+    rounds.routes = {BOSS: Route(quiet=(QuietHours(time(0), time(14), ZONE),))}
+    spend(rounds, date(2026, 9, 1), "85")
+    rounds.round()
+    rounds.wanted(None, replace(POLICY, budget=Decimal(150)))
+    rounds.round(after=HOUR / 2)
+    assert (rounds.deliver(BOSS), len(rounds.deliver(FINANCE))) == ([], 2)
+    rounds.wanted(None, replace(POLICY, budget=Decimal(150), channels=(OPS, FINANCE)))
+    assert [(one.reason, one.channels) for one in rounds.round(after=5 * HOUR)] == [(Reason.RESOLVED, (OPS,))]
+    assert [one[:2] for one in rounds.deliver(BOSS, OPS)] == [(OPS, Reason.RESOLVED)]
+    assert rounds.book.waiting() == ()
+
+
 def test_what_waits_for_a_renamed_program_is_asked_of_the_new_one_and_no_person(database: Database) -> None:
     stop, pause = ChannelName("stop"), ChannelName("pause")
     rounds = Rounds(database, None, (replace(POLICY, actions=(stop,)),), targets={**TARGETS, stop: ("",)})

@@ -239,12 +239,19 @@ def _routed(here: _Round, verdict: Verdict, book: AlertBook, waiting: Sequence[M
     around, now = here.around, here.now
     if not verdict.notifications and not waiting:
         return verdict
-    verdict = _to_all_who_heard(verdict, book, around)
+    # The word about an end is for all who heard of the alert, if they would not hear of it now, too.
+    said_now = (*verdict.notifications, *(said for said, _ in waiting))
+    found = book.heard({said.alert for said in said_now if said.reason is Reason.RESOLVED})
+    heard = {alert: sorted(names.intersection(around.targets)) for alert, names in found.items()}
+
+    def with_all_who_heard(said: Notification, names: Sequence[ChannelName]) -> tuple[ChannelName, ...]:
+        return tuple(dict.fromkeys((*names, *(heard.get(said.alert, ()) if said.reason is Reason.RESOLVED else ()))))
 
     def ways(said: Notification) -> Collection[ChannelName]:
-        now = ways_now(said, around) if around.is_complete else said.channels
-        return now if said.reason is not Reason.RESOLVED else (*now, *filter(around.targets.__contains__, said.channels))
+        return with_all_who_heard(said, ways_now(said, around) if around.is_complete else said.channels)
 
+    told = (replace(said, channels=with_all_who_heard(said, said.channels)) for said in verdict.notifications)
+    verdict = replace(verdict, notifications=tuple(told))
     routing = Routing(
         routes=around.routes,
         silences=book.silences(at=now),
@@ -258,18 +265,3 @@ def _routed(here: _Round, verdict: Verdict, book: AlertBook, waiting: Sequence[M
     firing = {alert.id for alert in here.known.firing()} - {alert.id for alert in verdict.alerts}
     actions = request_actions(verdict, here.policies, routing, here.known, now=now)
     return route(verdict, routing, firing | {alert.id for alert in verdict.alerts if alert.is_firing}, now=now) + actions
-
-
-def _to_all_who_heard(verdict: Verdict, book: AlertBook, around: Surroundings) -> Verdict:
-    """Return the verdict with the word about an end for all who heard of the alert, if they would not hear of it now, too."""
-    heard = book.heard({one.alert for one in verdict.notifications if one.reason is Reason.RESOLVED})
-    if not heard:
-        return verdict
-    names = {alert: sorted(found.intersection(around.targets)) for alert, found in heard.items()}
-    said = (
-        replace(one, channels=tuple(dict.fromkeys((*one.channels, *names.get(one.alert, ())))))
-        if one.reason is Reason.RESOLVED
-        else one
-        for one in verdict.notifications
-    )
-    return replace(verdict, notifications=tuple(said))
