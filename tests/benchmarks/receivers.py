@@ -79,7 +79,7 @@ def by_apprise(kind: str, sink: HttpSink, text: str) -> bool:
 
 def by_us(kind: str, sink: HttpSink, notification: Notification, **settings: object) -> bool:
     """Return whether spendwatch says that the message is delivered; else it stays in the outbox."""
-    to = channel(kind, sink.url(""), **settings)
+    to = channel(kind, sink.url(""), **{"timeout": "2s", **settings})
     try:
         asyncio.run(to.send(delivery(notification, "", to.render(notification, ""))))
     except DeliveryError:

@@ -34,7 +34,7 @@ def channel(kind: str, base: str = NOWHERE, **settings: Any) -> ChatChannel[Any]
     """Return the channel of a service whose robot listens there."""
     service = SERVICES[kind]
     place = {name: value.format(base=base) for name, value in service.settings.items()}
-    config = _ADAPTER.validate_python({"type": kind, "timeout": "2s", **place, **settings})
+    config = _ADAPTER.validate_python({"type": kind, "timeout": "20s", **place, **settings})
     opened = open_channel("team", config, clients=lambda _way: _CLIENT, zone=ZONE, clock=lambda: NOW)
     assert isinstance(opened, ChatChannel)
     return opened
