@@ -180,7 +180,7 @@ class Rounds:
         outbox = Outbox(self.database)
         claimed = [one for name in names for one in outbox.claim(name, self.now, 100)]
         for one in claimed:
-            outbox.delivered(one.id, at=self.now)
+            outbox.settle(one.id, at=self.now)
         outbox.write_down()
         return [(one.channel, one.notification.reason, one.notification.id) for one in claimed]
 

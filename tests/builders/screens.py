@@ -71,7 +71,7 @@ def delivered(rounds: Rounds) -> None:
     outbox = Outbox(rounds.database)
     for channel in TARGETS:
         for one in outbox.claim(channel, rounds.now, 1000):
-            outbox.delivered(one.id, at=rounds.now)
+            outbox.settle(one.id, at=rounds.now)
     outbox.write_down()
 
 
@@ -115,7 +115,7 @@ def in_trouble(rounds: Rounds) -> None:
     rounds.round()
     outbox = Outbox(rounds.database)
     for one in outbox.claim(OPS, rounds.now, 1):
-        outbox.give_up(one.id, at=rounds.now, why="550 no such user")
+        outbox.settle(one.id, at=rounds.now, why="550 no such user")
     outbox.write_down()
     rounds.now += timedelta(minutes=8)
 

@@ -73,7 +73,7 @@ def test_a_settled_delivery_is_not_opened_again_by_the_same_verdict(book: AlertB
     book.commit(verdict, TARGETS, now=NOON)
     outbox = Outbox(database)
     for one in outbox.claim(FINANCE, NOON, 10):
-        outbox.delivered(one.id, at=NOON)
+        outbox.settle(one.id, at=NOON)
         outbox.write_down()
     assert book.commit(verdict, TARGETS, now=NOON) == 0
     assert outbox.claim(FINANCE, NOON, 10) == ()
@@ -239,13 +239,13 @@ def test_a_digest_reaches_for_all_its_alerts_and_is_itself_undelivered_when_it_d
     assert (book.undelivered(), book.notified(one.id for one in about)) == ((), {})
     outbox = Outbox(database)
     (one,) = outbox.claim(FINANCE, later, 10)
-    outbox.give_up(one.id, at=later, why="refused")
+    outbox.settle(one.id, at=later, why="refused")
     outbox.write_down()
     assert book.undelivered() == (together,)
     assert set(together.alerts) == {one.id for one in about}
     outbox.requeue(one.id, now=later)
     outbox.claim(FINANCE, later, 10)
-    outbox.delivered(one.id, at=later)
+    outbox.settle(one.id, at=later)
     outbox.write_down()
     assert book.undelivered() == ()
     assert book.notified(one.id for one in about) == {one.id: 1 for one in about}
@@ -314,7 +314,7 @@ def test_old_messages_go_with_their_deliveries_and_what_still_matters_stays(book
     outbox = Outbox(database)
     for one in outbox.claim(FINANCE, later, 10, render=lambda _: b"the letter"):
         if one.notification.alert != waits.id:
-            outbox.delivered(one.id, at=later)
+            outbox.settle(one.id, at=later)
     outbox.write_down()
     year = later + timedelta(days=365)
     assert book.forget(NOON, later + timedelta(seconds=1)) == 0

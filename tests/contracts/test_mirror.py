@@ -69,7 +69,7 @@ def outbox(database: Database) -> Outbox:
 
 def _deliver(outbox: Outbox) -> None:
     for one in outbox.claim(PAGER, NOON, 50):
-        outbox.delivered(one.id, at=NOON)
+        outbox.settle(one.id, at=NOON)
     outbox.write_down()
 
 

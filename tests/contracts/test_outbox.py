@@ -82,12 +82,12 @@ def test_a_channel_that_carries_none_for_now_claims_none_of_what_is_in_line(data
 def test_a_delivered_copy_is_settled_for_ever(database: Database, outbox: Outbox) -> None:
     put(database, "80%")
     (claimed,) = outbox.claim(FINANCE, NOON, 10)
-    outbox.delivered(claimed.id, at=NOON + HOUR)
+    outbox.settle(claimed.id, at=NOON + HOUR)
     outbox.write_down()
     assert (the_one(outbox).state, the_one(outbox).settled_at) == (DeliveryState.DELIVERED, NOON + HOUR)
     outbox.retry(claimed.id, at=NOON, why="too late")
     outbox.write_down()
-    outbox.give_up(claimed.id, at=NOON, why="too late")
+    outbox.settle(claimed.id, at=NOON, why="too late")
     outbox.write_down()
     assert outbox.take_up() == 0
     assert the_one(outbox).state is DeliveryState.DELIVERED
@@ -137,7 +137,7 @@ def test_what_another_one_tried_while_its_bytes_were_made_is_not_claimed(databas
 def test_a_dead_copy_says_why(database: Database, outbox: Outbox) -> None:
     put(database, "80%")
     (claimed,) = outbox.claim(FINANCE, NOON, 10)
-    outbox.give_up(claimed.id, at=NOON + HOUR, why="550 no such user\0")
+    outbox.settle(claimed.id, at=NOON + HOUR, why="550 no such user\0")
     outbox.write_down()
     dead = the_one(outbox)
     assert (dead.state, dead.last_error) == (DeliveryState.DEAD, "550 no such user\\x00")
@@ -158,7 +158,7 @@ def test_after_a_start_what_was_being_attempted_is_tried_again_and_marked_if_it_
     assert len(again) == 3
     assert (again[first.id].maybe_repeated, again[first.id].attempts) == (True, 2)
     assert (again[second.id].maybe_repeated, again[second.id].attempts) == (False, 2)
-    outbox.delivered(first.id, at=NOON)  # by the dead one: the attempt is another's now
+    outbox.settle(first.id, at=NOON)  # by the dead one: the attempt is another's now
     outbox.write_down()
     assert {one.state for one in started.listing()} == {DeliveryState.ATTEMPTING}
 
@@ -218,7 +218,7 @@ def test_several_claimers_never_get_the_same_copy(place: str, database: Database
 def test_a_dead_copy_can_be_requeued_by_hand(database: Database, outbox: Outbox) -> None:
     put(database, "80%")
     (claimed,) = outbox.claim(FINANCE, NOON, 10)
-    outbox.give_up(claimed.id, at=NOON, why="550 no")
+    outbox.settle(claimed.id, at=NOON, why="550 no")
     outbox.write_down()
     assert outbox.requeue(claimed.id, now=NOON + HOUR) == 1
     (again,) = outbox.find(claimed.id[:10])
@@ -241,7 +241,7 @@ def test_a_copy_that_arrived_or_is_being_attempted_is_not_requeued(database: Dat
     put(database, "80%")
     (claimed,) = outbox.claim(FINANCE, NOON, 10)
     assert (outbox.requeue(claimed.id, now=NOON + HOUR), the_one(outbox)) == (0, claimed)
-    outbox.delivered(claimed.id, at=NOON)
+    outbox.settle(claimed.id, at=NOON)
     outbox.write_down()
     assert outbox.requeue(claimed.id, now=NOON + HOUR) == 0
     assert the_one(outbox).state is DeliveryState.DELIVERED
@@ -262,7 +262,7 @@ def test_a_copy_cancelled_while_being_attempted_says_that_it_may_have_arrived(da
     (claimed,) = outbox.claim(FINANCE, NOON, 10)
     outbox.cancel(claimed.id, now=NOON)
     cancelled = the_one(outbox)
-    outbox.delivered(claimed.id, at=NOON)
+    outbox.settle(claimed.id, at=NOON)
     outbox.write_down()
     assert the_one(outbox) == cancelled
     assert (cancelled.state, cancelled.maybe_repeated) == (DeliveryState.CANCELLED, True)
@@ -283,7 +283,7 @@ def test_deliveries_are_listed_and_counted_by_state(database: Database, outbox: 
     put(database, "new", hours=-1)
     put(database, "elsewhere", channel=OPS, hours=-3)
     (claimed,) = outbox.claim(FINANCE, NOON, 1)
-    outbox.give_up(claimed.id, at=NOON, why="no")
+    outbox.settle(claimed.id, at=NOON, why="no")
     outbox.write_down()
     assert labels(outbox.listing()) == ["new", "old", "elsewhere"]
     assert labels(outbox.listing([DeliveryState.DEAD])) == ["old"]
@@ -303,7 +303,7 @@ def test_an_outcome_that_could_not_be_written_down_is_not_forgotten(database: Da
     with database.writing() as connection:
         connection.exec_driver_sql("ALTER TABLE delivery RENAME TO delivery_away")
     for one in claimed:
-        outbox.delivered(one.id, at=NOON)
+        outbox.settle(one.id, at=NOON)
         with pytest.raises(Exception, match="delivery"):
             outbox.write_down()
     with database.writing() as connection:
@@ -358,7 +358,7 @@ def test_what_is_being_sent_is_turned_away_by_nobody(database: Database, outbox:
 def test_what_was_given_up_is_due_again_where_its_channel_works_or_after_a_day(database: Database, outbox: Outbox) -> None:
     put(database, "80%")
     (claimed,) = outbox.claim(FINANCE, NOON, 10)
-    outbox.give_up(claimed.id, at=NOON, why="550 no")
+    outbox.settle(claimed.id, at=NOON, why="550 no")
     outbox.write_down()
     ways = [(claimed.notification, {FINANCE: ("a@example.com", "b@example.com")})]
     assert outbox.offer(ways, again=(), before=NOON, now=NOON) == 1
@@ -384,14 +384,14 @@ def test_an_alert_whose_every_copy_died_is_undelivered_until_one_arrives(databas
     claimed, other = (outbox.claim(channel, NOON, 1)[0] for channel in (OPS, FINANCE))
     for copy in (claimed, other):
         assert told.id not in [one.id for one in book.undelivered()]
-        outbox.give_up(copy.id, at=NOON, why="550 no")
+        outbox.settle(copy.id, at=NOON, why="550 no")
         outbox.write_down()
     assert {one.id for one in book.undelivered()} == {nowhere.id, told.id}
     assert book.notified([fired.id]) == {}
     outbox.requeue(claimed.id, now=NOON)
     assert book.undelivered() == (nowhere,)
     outbox.claim(OPS, NOON, 1)
-    outbox.delivered(claimed.id, at=NOON)
+    outbox.settle(claimed.id, at=NOON)
     outbox.write_down()
     assert (book.undelivered(), book.notified([fired.id])) == ((nowhere,), {fired.id: 1})
 
@@ -411,8 +411,8 @@ def test_everything_of_some_channels_is_requeued_or_cancelled_and_what_arrived_i
     put(database, "arrived", "dead", "waiting", "going")
     put(database, "elsewhere", channel=OPS)
     by_label = {one.notification.facts.threshold: one.id for one in outbox.claim(FINANCE, NOON, 10)}
-    outbox.delivered(by_label["arrived"], at=NOON)
-    outbox.give_up(by_label["dead"], at=NOON, why="550 no such user")
+    outbox.settle(by_label["arrived"], at=NOON)
+    outbox.settle(by_label["dead"], at=NOON, why="550 no such user")
     outbox.retry(by_label["waiting"], at=NOON + HOUR, why="451 later")
     outbox.write_down()
     assert outbox.requeue(channels=[FINANCE], now=NOON) == 2

@@ -78,7 +78,7 @@ def test_its_delivery_has_an_id_of_its_own_and_no_message_stands_for_it(database
     assert [one.reason for one in rounds.book.notifications_of(alert)] == [Reason.FIRED]
     outbox = Outbox(database)
     (failed,) = outbox.claim(STOP, rounds.now, 5)
-    outbox.give_up(failed.id, at=rounds.now, why="refused")
+    outbox.settle(failed.id, at=rounds.now, why="refused")
     outbox.write_down()
     assert rounds.book.undelivered() == ()
 

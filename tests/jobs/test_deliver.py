@@ -499,7 +499,7 @@ async def test_a_later_word_speaks_for_an_earlier_one_that_is_over_or_was_a_remi
     (later,) = (one for one in stage.outbox.listing() if one.id != earlier.id)
     if is_delivered:
         stage.outbox.claim(FINANCE, stage.now, 2)
-        stage.outbox.delivered(later.id, at=stage.now)
+        stage.outbox.settle(later.id, at=stage.now)
         stage.outbox.release([earlier.id])
         stage.outbox.take_up()
     dropped = [one.delivery for one in stage.outbox.drop_superseded(FINANCE, stage.now)]
@@ -701,7 +701,7 @@ async def test_two_failing_channels_do_not_keep_each_other_failing(stage: Stage)
         said = notification(replace(about, times_told=about.times_told + 1), reason=reason)
         stage.book.commit(Verdict((about,), (said,)), {FINANCE: stage.targets}, now=stage.now)
         (claimed,) = stage.outbox.claim(FINANCE, stage.now, 1)
-        stage.outbox.give_up(claimed.id, at=stage.now, why=f"550 {reason}")
+        stage.outbox.settle(claimed.id, at=stage.now, why=f"550 {reason}")
         stage.outbox.write_down()
         stage.now += MINUTE
     assert stage.outbox.dead_since(NOW) == {(FINANCE, ""): "550 fired"}

@@ -652,7 +652,7 @@ def test_a_full_disk_is_told_and_everything_goes_on_when_there_is_room(tmp_path:
         assert str(only.amount) == "3"
         outbox = Outbox(database)
         (claimed,) = outbox.claim(FINANCE, NOON, 10)
-        outbox.delivered(claimed.id, at=NOON)
+        outbox.settle(claimed.id, at=NOON)
         outbox.write_down()
         assert outbox.counts() == {(FINANCE, DeliveryState.DELIVERED): 1}
         assert database.complaints() == ()

@@ -37,7 +37,7 @@ def settle_first() -> None:
     ) -> Sequence[Delivery]:
         claimed = claim(self, channel, now, limit, **options)
         for delivery in claimed:
-            self.delivered(delivery.id, at=now)
+            self.settle(delivery.id, at=now)
         self.write_down()
         return claimed
 

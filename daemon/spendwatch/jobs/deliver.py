@@ -267,9 +267,9 @@ def _pause(error: TemporaryDeliveryError | PermanentDeliveryError, known: Channe
 def _ended(outcome: _Outcome, known: ChannelHealth, outbox: Outbox, now: datetime) -> Settled:
     delivery, error, why = outcome.delivery, outcome.error, str(outcome.error or "")
     match error:
-        case None:
-            outbox.delivered(delivery.id, at=now)
-            return Settled(delivery)
+        case None | PermanentDeliveryError():
+            outbox.settle(delivery.id, at=now, why=None if error is None else why)
+            return Settled(delivery, why, final=error is not None)
         case TemporaryDeliveryError() if _is_of_channel(outcome, known) and not error.maybe_taken:
             # Due as before; of its own attempts at most one counts, so that another one is the first after the pause.
             own = 1 if error.is_doubtful else delivery.attempts - 1
@@ -278,14 +278,11 @@ def _ended(outcome: _Outcome, known: ChannelHealth, outbox: Outbox, now: datetim
         case TemporaryDeliveryError():
             refusals = delivery.refusals + 1 if error.is_refusal else 0
             if (pause := pause_after(delivery.attempts, refusals)) is None:
-                outbox.give_up(delivery.id, at=now, why=why, maybe_taken=error.maybe_taken)
+                outbox.settle(delivery.id, at=now, why=why, maybe_taken=error.maybe_taken)
             else:
                 at = now + max(pause * _spread(), error.retry_after or timedelta())
                 outbox.retry(delivery.id, at=at, why=why, maybe_taken=error.maybe_taken, refusals=refusals)
             return Settled(delivery, why, final=pause is None)
-        case PermanentDeliveryError():
-            outbox.give_up(delivery.id, at=now, why=why)
-            return Settled(delivery, why, final=True)
 
 
 def _spread() -> float:

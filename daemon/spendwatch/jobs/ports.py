@@ -347,8 +347,8 @@ class Outbox(Protocol):
     def give_up_waiting(self, channel: ChannelName, *, since: datetime, now: datetime, why: str) -> Sequence[Delivery]:
         """Give up what has waited for the channel since then; return it."""
 
-    def delivered(self, delivery: DeliveryId, *, at: datetime) -> None:
-        """Settle, with the next `write_down`: the receiver accepted it."""
+    def settle(self, delivery: DeliveryId, *, at: datetime, why: str | None = None, maybe_taken: bool = False) -> None:
+        """Settle, with the next `write_down`: the receiver accepted it, or it is given up for that reason."""
 
     def retry(
         self,
@@ -364,9 +364,6 @@ class Outbox(Protocol):
 
         `attempts`: how many of its own there were, where the last one says nothing about this message.
         """
-
-    def give_up(self, delivery: DeliveryId, *, at: datetime, why: str, maybe_taken: bool = False) -> None:
-        """The same: it will not be accepted."""
 
     def write_down(self) -> None:
         """Write down how attempts ended, one transaction for all of them."""

@@ -197,9 +197,10 @@ class Outbox(Book):
         others = [which for which, owner in ended if owner != self._owner and self._database.is_alone]
         return [which for which, owner in ended if owner == self._owner], others
 
-    def delivered(self, delivery: DeliveryId, *, at: datetime) -> None:
-        """Settle, with the next `write_down`: the receiver accepted it."""
-        self._conclude(delivery, {"state": DeliveryState.DELIVERED, "settled_at": at, "last_error": ""})
+    def settle(self, delivery: DeliveryId, *, at: datetime, why: str | None = None, maybe_taken: bool = False) -> None:
+        """Settle, with the next `write_down`: the receiver accepted it, or it is given up for that reason."""
+        state = DeliveryState.DELIVERED if why is None else DeliveryState.DEAD
+        self._conclude(delivery, {"state": state, "settled_at": at, "last_error": why or ""}, maybe_taken=maybe_taken)
 
     def retry(
         self,
@@ -219,11 +220,6 @@ class Outbox(Book):
         outcome: Row = {"state": _DEFERRED, "due_at": at, "last_error": why, "refusals": refusals}
         if attempts is not None:
             outcome = {**outcome, "attempts": attempts, "rendered": _BYTES_THAT_MAY_HAVE_ARRIVED}
-        self._conclude(delivery, outcome, maybe_taken=maybe_taken)
-
-    def give_up(self, delivery: DeliveryId, *, at: datetime, why: str, maybe_taken: bool = False) -> None:
-        """The same: it will not be accepted."""
-        outcome: Row = {"state": DeliveryState.DEAD, "settled_at": at, "last_error": why}
         self._conclude(delivery, outcome, maybe_taken=maybe_taken)
 
     def listing(self, states: Collection[DeliveryState] | None = None, limit: int = 100) -> Sequence[Delivery]:
