@@ -23,8 +23,13 @@ from servers_bss import BssServer
 from servers_http import Fault, HttpSink, Reply
 from spendwatch.acs3 import AccessKey
 from spendwatch.outgoing import Outgoing
-from spendwatch.sources.provider.credentials import RefreshedCredentials, StaticCredentials, TemporaryCredentials, key_in
-from spendwatch.sources.provider.official_chain import OfficialChain
+from spendwatch.sources.provider.credentials import (
+    OfficialChain,
+    RefreshedCredentials,
+    StaticCredentials,
+    TemporaryCredentials,
+    key_in,
+)
 from spendwatch.sources.provider.roles import MachineRole, ServiceAccountRole
 from spendwatch.sources.trouble import EndpointError, Failure
 
@@ -371,7 +376,7 @@ def _chain(place: Path, *, fails: bool, program: str) -> subprocess.CompletedPro
 
 ASK = """
 import asyncio
-from spendwatch.sources.provider.official_chain import OfficialChain
+from spendwatch.sources.provider.credentials import OfficialChain
 from spendwatch.sources.trouble import EndpointError
 chain = OfficialChain()
 try:

@@ -33,12 +33,12 @@ from spendwatch.sources.memory import SourceMemory
 from spendwatch.sources.oss.settings import OssConfig
 from spendwatch.sources.provider.credentials import (
     Credentials,
+    OfficialChain,
     RefreshedCredentials,
     StaticCredentials,
     key_in,
 )
 from spendwatch.sources.provider.credentials_settings import CredentialsConfig, Provider
-from spendwatch.sources.provider.official_chain import OfficialChain
 from spendwatch.sources.provider.roles import STS_URL, MachineRole, ServiceAccountRole
 from spendwatch.sources.url.settings import UrlConfig
 from spendwatch.sources.url.source import UrlSource

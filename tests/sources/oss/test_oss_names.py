@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bucket_watch import Bucket
 from servers_oss import OssServer
 from spendwatch.sources.files.naming import is_temporary
-from spendwatch.sources.oss.names import name_of
+from spendwatch.sources.oss.listing import name_of
 
 pytestmark = pytest.mark.anyio
 

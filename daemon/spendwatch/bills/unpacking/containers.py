@@ -9,7 +9,7 @@ import gzip
 import re
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from io import FileIO
 from pathlib import Path
 from zipfile import ZipInfo
@@ -77,7 +77,7 @@ def _gunzipped(file: FileIO, name: str, folder: Path, meter: Meter) -> Opened:
     meter.share = lambda: file.tell() / size
     try:
         with gzip.open(file) as unpacked:
-            _write(iter(lambda: unpacked.read(PIECE // 8), b""), path, meter)
+            meter.write(iter(lambda: unpacked.read(PIECE // 8), b""), path)
     except EOFError as error:
         raise UnreadableBillError(Refusal("the gzip archive is cut off")) from error
     except (gzip.BadGzipFile, zlib.error) as error:
@@ -110,7 +110,7 @@ def _unpacked_zip(archive: ZipArchive, folder: Path, meter: Meter) -> Opened:
     parts, aside = [], []
     for number, member in enumerate(_worthwhile(archive.members), start=1):
         path = folder / f"part-{number}"
-        _write(archive.pieces(member), path, meter)
+        meter.write(archive.pieces(member), path)
         head = _head(path)
         if head and _is_bill(member, head):
             parts.append(Part(member.filename, path))
@@ -146,13 +146,6 @@ def _is_bill(member: ZipInfo, head: bytes) -> bool:
     if content.form is not Form.TEXT:
         raise UnreadableBillError(Refusal(f"the archive's member {printable(member.filename)} is {content.what}"))
     return True
-
-
-def _write(pieces: Iterable[bytes], path: Path, meter: Meter) -> None:
-    with path.open("wb") as file:
-        for piece in pieces:
-            meter.count(len(piece))
-            file.write(piece)
 
 
 def _head(path: Path) -> bytes:

@@ -9,7 +9,6 @@ import codecs
 from collections.abc import Callable, Iterable, Iterator
 from io import FileIO
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 from spendwatch.bills.unpacking.limits import Meter
 from spendwatch.domain.errors import Refusal, UnreadableBillError
@@ -134,9 +133,6 @@ def _transcoded(file: FileIO, encoding: str, called: str) -> Iterator[bytes]:
 
 
 def _written(pieces: Iterable[bytes], path: Path, folder: Path) -> Path:
-    meter = Meter(path, folder)
-    with NamedTemporaryFile(dir=folder, prefix="text-", delete=False) as target:
-        for piece in pieces:
-            meter.count(len(piece))
-            target.write(piece)
-    return Path(target.name)
+    target = folder / f"text-{path.name}"
+    Meter(path, folder).write(pieces, target)
+    return target

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,6 +79,13 @@ class Meter:
             self._looked = self.unpacked
             self._look()
         self._progress(min(1.0, self.share()))
+
+    def write(self, pieces: Iterable[bytes], path: Path) -> None:
+        """Write the pieces into a new file, each of them counted."""
+        with path.open("wb") as file:
+            for piece in pieces:
+                self.count(len(piece))
+                file.write(piece)
 
     def _look(self) -> None:
         disk = os.statvfs(self._folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from spendwatch.domain.statement import Original, SourceName
 from spendwatch.sources.memory import SourceMemory
@@ -49,9 +50,7 @@ class OnRecord:
 
     def settle(self, waiting: str, original: Original, latest: Collection[str]) -> None:
         """Put an original on record at once, with all that was known by it as a download."""
-        is_another = self.is_another
-        version = self._memory.settle(self._source, waiting, original, latest)
-        self._version = None if is_another else version
+        self._write(partial(self._memory.settle, self._source, waiting, original, latest))
 
     def add(self, original: Original) -> None:
         """Put an original on record soon."""
@@ -64,13 +63,15 @@ class OnRecord:
     def save(self) -> None:
         """Write down what is new."""
         if self._new:
-            is_another = self.is_another
-            version = self._memory.put_originals(self._source, self._new.values())
-            self._version, self._new = None if is_another else version, {}
+            self._write(partial(self._memory.put_originals, self._source, self._new.values()))
+            self._new = {}
 
     def forget(self, places: Collection[str]) -> None:
         """Strike off what was at these places."""
         if places:
-            is_another = self.is_another
-            version = self._memory.forget_originals(self._source, places)
-            self._version = None if is_another else version
+            self._write(partial(self._memory.forget_originals, self._source, places))
+
+    def _write(self, write: Callable[[], str]) -> None:
+        is_another = self.is_another
+        version = write()
+        self._version = None if is_another else version

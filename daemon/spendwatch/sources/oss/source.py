@@ -15,8 +15,7 @@ from spendwatch.sources.download_store import DownloadStore, Incoming
 from spendwatch.sources.fetching_source import FetchingSource
 from spendwatch.sources.files.skipped import Skipped
 from spendwatch.sources.oss.client import OssClient
-from spendwatch.sources.oss.names import name_of
-from spendwatch.sources.oss.objects import StoredObject
+from spendwatch.sources.oss.listing import StoredObject, name_of
 from spendwatch.sources.oss.settings import OssConfig
 from spendwatch.sources.trouble import EndpointError, Failure
 
