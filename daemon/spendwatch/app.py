@@ -19,7 +19,7 @@ with without_rich():
 
 # isort: split
 from spendwatch.bills.cells import guarded
-from spendwatch.bills.client.folder import sweep
+from spendwatch.bills.client.dialogue import sweep
 from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.channels.opening import open_channel
 from spendwatch.channels.programs import ProgramChannel

@@ -25,7 +25,8 @@ import pytest
 
 from bill_builder import AMOUNT, CURRENCY, DAY, INSTANCE, LINE_ID, PAYER, PRODUCT, TIME, a_bill, a_line
 from drop_folder import Inbox, mounted
-from spendwatch.bills.client.process import MEMORY, ReadingProcess
+from spendwatch.bills.client.dialogue import MEMORY
+from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.domain.errors import UnreadableBillError
 from spendwatch.domain.health import ReadingProgress
 from spendwatch.domain.merging import Held
@@ -123,8 +124,8 @@ class Station:
 
     def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
         """Send the reading process a signal."""
-        if self.reader.pid:
-            os.kill(self.reader.pid, number)
+        if child := self.reader.child:
+            os.kill(child.pid, number)
 
     def _turn_to(self, file: BillFile | None) -> None:
         self._file = file

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 from spendwatch.bills.client.child import Child, GoneError, InvalidAnswerError
-from spendwatch.bills.client.folder import PrivateFolder
 from spendwatch.bills.messages import BillRefused, Failed, ProgressMade, Request
 from spendwatch.domain.errors import ReaderFailedError, UnreadableBillError, printable, what_to_do
 
@@ -17,20 +21,72 @@ Progress = Callable[[str, float], None]
 
 A = TypeVar("A")
 
+MEMORY = 4 * 1024**3
+"""How many bytes of memory the reading process may take."""
 
+IDLE = 300.0
+"""After so many seconds without work the reading process ends."""
+
+_PREFIX = "reader-"
+
+
+class PrivateFolder:
+    """A folder for large results that only its owner may enter; if it was left behind, the next owner of the place removes it."""
+
+    def __init__(self, above: Path) -> None:
+        """Make the folder, and remove those of owners who died."""
+        above.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.path, self._lock = _locked(above.resolve())
+        sweep(above)
+
+    def remove(self) -> None:
+        """Remove the folder with all that is in it."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        os.close(self._lock)
+
+
+def sweep(above: Path) -> None:
+    """Remove the folders whose owners died. Who lives holds a lock on the folder itself, which dies with him."""
+    for folder in above.glob(f"{_PREFIX}*"):
+        with suppress(OSError):
+            lock = _open(folder)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+            finally:
+                os.close(lock)
+
+
+def _locked(above: Path) -> tuple[Path, int]:
+    while True:
+        path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=above))
+        with suppress(FileNotFoundError):
+            lock = _open(path)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            # Between its making and its locking another process may have swept it away.
+            if path.exists():
+                return path, lock
+            os.close(lock)
+
+
+def _open(folder: Path) -> int:
+    return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+
+
+@dataclass(eq=False)
 class Dialogue:
     """What the daemon's side knows of the process: the process itself, and the private folder. One thread at a time uses it."""
 
-    def __init__(self, exchange: Path, *, memory: int, idle: float, progress: Progress | None) -> None:
-        """Start nothing yet."""
-        self.child: Child | None = None
-        """The process, if one was started."""
-        self._exchange = exchange
-        self._memory = memory
-        self._idle = idle
-        self._progress = progress
-        self._folder: PrivateFolder | None = None
-        self._is_broken_off = False
+    exchange: Path
+    """Below it the private folder is made, for handing over results."""
+    _: KW_ONLY
+    memory: int = MEMORY
+    idle: float = IDLE
+    progress: Progress | None = None
+    child: Child | None = field(default=None, init=False)
+    """The process, if one was started."""
+    _folder: PrivateFolder | None = field(default=None, init=False)
+    _is_broken_off: bool = field(default=False, init=False)
 
     def running(self) -> Child:
         """Return the process, a new one if there is none or it has ended."""
@@ -39,7 +95,7 @@ class Dialogue:
             self._is_broken_off = False
             folder = self.folder()
             with usable():
-                self.child = Child(folder, memory=self._memory, idle=self._idle)
+                self.child = Child(folder, memory=self.memory, idle=self.idle)
         return self.child
 
     def interrupt(self) -> None:
@@ -61,7 +117,7 @@ class Dialogue:
             self._folder = None
         if self._folder is None:
             with usable():
-                self._folder = PrivateFolder(self._exchange)
+                self._folder = PrivateFolder(self.exchange)
         return self._folder.path
 
     def close(self) -> None:
@@ -106,8 +162,8 @@ class Dialogue:
     def _answer(self, child: Child, request: Request, expected: type[A], seconds: float) -> A | BillRefused:
         child.tell(request)
         while isinstance(answer := child.hear(seconds), ProgressMade):
-            if self._progress:
-                self._progress(answer.phase, answer.share)
+            if self.progress:
+                self.progress(answer.phase, answer.share)
         match answer:
             case expected() | BillRefused(refusals=(_, *_)):
                 return answer

@@ -8,6 +8,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -20,12 +21,6 @@ from spendwatch.domain.errors import ReaderFailedError, UnreadableBillError
 from spendwatch.domain.merging import Plan, Reading, Resolution
 from spendwatch.domain.statement import BillFile, DayKey, Digest, ReadingHints, Statement
 
-MEMORY = 4 * 1024**3
-"""How many bytes of memory the reading process may take."""
-
-IDLE = 300.0
-"""After so many seconds without work the reading process ends."""
-
 HEAVY = 256 * 1024 * 1024
 """After a file of this size the reading process is replaced, so that the memory it has taken is given back."""
 
@@ -35,23 +30,13 @@ PATIENCE = 120.0
 _PIECE = 1024 * 1024
 
 
-class ReadingProcess:
+@dataclass(eq=False, kw_only=True)
+class ReadingProcess(Dialogue):
     """Understands bill files in a process of its own. Any thread may use it, one after the other."""
 
-    def __init__(
-        self,
-        exchange: Path,
-        *,
-        memory: int = MEMORY,
-        idle: float = IDLE,
-        patience: float = PATIENCE,
-        progress: Progress | None = None,
-    ) -> None:
-        """Start nothing yet. Below `exchange` a private folder is made for handing over results."""
-        self.patience = patience
-        self._dialogue = Dialogue(exchange, memory=memory, idle=idle, progress=progress)
-        self._numbers = itertools.count(1)
-        self._turn = threading.RLock()
+    patience: float = PATIENCE
+    _numbers: Iterator[int] = field(default_factory=itertools.count, init=False)
+    _turn: threading.RLock = field(default_factory=threading.RLock, init=False)
 
     @classmethod
     @contextmanager
@@ -60,16 +45,10 @@ class ReadingProcess:
         with tempfile.TemporaryDirectory(prefix="spendwatch-") as folder, cls(Path(folder), progress=progress) as reader:
             yield reader
 
-    @property
-    def pid(self) -> int | None:
-        """The id of the process that reads, if one is running."""
-        child = self._dialogue.child
-        return child.pid if child else None
-
     def prepare(self) -> None:
         """Start the process ahead of the first file, so that both need not wait for each other."""
         with self._turn:
-            self._dialogue.running()
+            self.running()
 
     def digest(self, file: BillFile) -> Digest:
         """Return the SHA-256 of the file's bytes, without understanding them."""
@@ -87,12 +66,12 @@ class ReadingProcess:
             seconds = self.patience + file.size / SLOWEST
             try:
                 with _unchanged(file):
-                    statement = self._dialogue.ask(request, BillRead, seconds=seconds).statement
+                    statement = self.ask(request, BillRead, seconds=seconds).statement
                     if not _makes_sense(statement):
-                        self._dialogue.dismiss()
+                        self.dismiss()
                         raise InvalidAnswerError
                 lines = {day.digest: day.lines for day in statement.days}
-                yield Reading(statement, Resolver(self._dialogue, folder, seconds, self._dialogue.child, lines).resolve)
+                yield Reading(statement, Resolver(self, folder, seconds, self.child, lines).resolve)
             finally:
                 self._forget(file.size)
 
@@ -100,7 +79,7 @@ class ReadingProcess:
     def resolved(self, plan: Plan, content: Callable[[Digest], bytes], ids: Callable[[Digest], bytes]) -> Iterator[Resolution]:
         """Resolve days of the ledger without a new bill; `content` and `ids` give what it holds. Results last until the end."""
         with self._private_folder() as folder:
-            yield Resolver(self._dialogue, folder, self.patience).resolve(plan, content, ids)
+            yield Resolver(self, folder, self.patience).resolve(plan, content, ids)
 
     def focus_lines(
         self, key: DayKey, plan: Plan, content: Callable[[Digest], bytes], products: Collection[str] | None
@@ -130,7 +109,7 @@ class ReadingProcess:
         is_usage: bool = False,
     ) -> Iterator[Path]:
         with self._private_folder() as folder:
-            resolver, into = Resolver(self._dialogue, folder, self.patience), folder / "lines"
+            resolver, into = Resolver(self, folder, self.patience), folder / "lines"
             held = resolver.hand_over(plan, content)
             request = ExportRequest(key, plan, held, into, None if products is None else tuple(products), is_usage)
             resolver.ask(request, Done, held)
@@ -139,7 +118,7 @@ class ReadingProcess:
     @contextmanager
     def _private_folder(self) -> Iterator[Path]:
         with self._turn:
-            folder = self._dialogue.folder() / f"request-{next(self._numbers)}"
+            folder = self.folder() / f"request-{next(self._numbers)}"
             with usable():
                 folder.mkdir(mode=0o700)
             try:
@@ -150,19 +129,15 @@ class ReadingProcess:
     def _forget(self, size: int) -> None:
         """Let the process forget a bill, or replace the process after a heavy one."""
         if size > HEAVY:
-            self._dialogue.dismiss()
-        elif child := self._dialogue.child:
+            self.dismiss()
+        elif child := self.child:
             with suppress(ReaderFailedError):
-                self._dialogue.ask(ForgetRequest(), Done, seconds=self.patience, child=child)
-
-    def interrupt(self) -> None:
-        """End the process at once, also in the middle of a file: who waits for it gets a `ReaderFailedError`."""
-        self._dialogue.interrupt()
+                self.ask(ForgetRequest(), Done, seconds=self.patience, child=child)
 
     def close(self) -> None:
         """End the process and remove the private folder. Another read starts both again."""
         with self._turn:
-            self._dialogue.close()
+            super().close()
 
     def __enter__(self) -> Self:
         """Return itself."""
