@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Literal, NoReturn
+from functools import partial
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticKnownError
@@ -17,43 +18,26 @@ AUTO = "auto"
 """How a choice is written that is left to us."""
 
 
-def _switch(value: object) -> bool:
-    if isinstance(value, bool):
-        return value
-    if value not in _SWITCH:
-        _refuse(_SWITCH)
-    return value == "true"
+T = TypeVar("T")
 
 
-def _kind(value: object) -> Kind | None:
-    if value is None or value == AUTO:
-        return None
-    if value not in _KINDS:
-        _refuse((AUTO, *_KINDS))
-    return Kind(str(value))
-
-
-def _layout(value: object) -> str | None:
-    if value is None or value == AUTO:
-        return None
-    if value not in LAYOUTS:
-        _refuse((AUTO, *LAYOUTS))
-    return str(value)
-
-
-def _refuse(known: Sequence[str]) -> NoReturn:
-    *others, last = (f"'{word}'" for word in known)
+def _chosen(meanings: Mapping[str, T], value: object) -> T:
+    """Return what the word means; errors list all words."""
+    for word, meaning in meanings.items():
+        if value == word or value is meaning:
+            return meaning
+    *others, last = (f"'{word}'" for word in meanings)
     kind: Literal["literal_error"] = "literal_error"
     raise PydanticKnownError(kind, {"expected": f"{', '.join(others)} or {last}"})
 
 
-_SWITCH = ("true", "false")
-_KINDS = tuple(kind.value for kind in Kind)
+_KINDS: Mapping[str, Kind | None] = {AUTO: None, **{kind.value: kind for kind in Kind}}
+_LAYOUTS: Mapping[str, str | None] = {AUTO: None, **{name: name for name in LAYOUTS}}
 
-Switch = Annotated[bool, PlainValidator(_switch), WithJsonSchema({"type": "boolean"})]
-KindChoice = Annotated[Kind | None, PlainValidator(_kind), WithJsonSchema({"enum": [AUTO, *_KINDS]})]
+Switch = Annotated[bool, PlainValidator(partial(_chosen, {"true": True, "false": False})), WithJsonSchema({"type": "boolean"})]
+KindChoice = Annotated[Kind | None, PlainValidator(partial(_chosen, _KINDS)), WithJsonSchema({"enum": list(_KINDS)})]
 """None for `auto`."""
-LayoutChoice = Annotated[str | None, PlainValidator(_layout), WithJsonSchema({"enum": [AUTO, *LAYOUTS]})]
+LayoutChoice = Annotated[str | None, PlainValidator(partial(_chosen, _LAYOUTS)), WithJsonSchema({"enum": list(_LAYOUTS)})]
 """None for `auto`."""
 
 

@@ -31,7 +31,7 @@ _PREFIX = "reader-"
 
 
 class PrivateFolder:
-    """A folder for large results that only its owner may enter; if it was left behind, the next owner of the place removes it."""
+    """A folder for large results that only its owner may enter; the next owner of the place removes one left behind."""
 
     def __init__(self, above: Path) -> None:
         """Make the folder, and remove those of owners who died."""
