@@ -39,7 +39,7 @@ class Bucket:
             "region": REGION,
             "endpoint": url,
             "path_style": True,
-            "timeout": "2s",
+            "timeout": "60s",
             "key_id": KEY_ID,
             "secret": SECRET,
             **said,
@@ -110,7 +110,7 @@ class Stage:
 
 def work(url: str, place: Path) -> None:
     """Fetch once, and put away what came."""
-    bucket = Bucket(url, place, timeout="60s")
+    bucket = Bucket(url, place)
     asyncio.run(bucket.source.fetch(NOW))
     for file in bucket.waiting():
         bucket.source.keep(file)

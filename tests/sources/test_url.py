@@ -30,7 +30,7 @@ from spendwatch.domain.statement import BillFile, SourceName
 from spendwatch.outgoing import Outgoing
 from spendwatch.sources.download_store import DownloadStore, Incoming
 from spendwatch.sources.trouble import EndpointError, Failure
-from spendwatch.sources.url.names import file_name
+from spendwatch.sources.url.answers import file_name
 from spendwatch.sources.url.settings import UrlConfig
 from spendwatch.sources.url.source import UrlSource
 

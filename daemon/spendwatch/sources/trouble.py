@@ -49,11 +49,6 @@ class EndpointError(SourceUnavailableError):
         return self.trouble in _PASSING
 
     @property
-    def is_about_credentials(self) -> bool:
-        """Whether a person has to look at keys or permissions."""
-        return self.trouble.is_about_credentials
-
-    @property
     def is_of_one_day(self) -> bool:
         """Whether the failure concerns this bill only, so that others can be fetched."""
         return self.trouble in _OF_ONE_DAY

@@ -344,7 +344,7 @@ async def test_nobody_is_hammered_who_refuses_us(stage: Stage) -> None:
     for _ in range(8):
         await stage.endpoint.round(after=0)
         assert isinstance(stage.endpoint.source.trouble, EndpointError)
-        assert stage.endpoint.source.trouble.is_about_credentials
+        assert stage.endpoint.source.trouble.trouble.is_about_credentials
         asked = len(stage.server.refused)
         waited = 0
         while len(stage.server.refused) == asked:

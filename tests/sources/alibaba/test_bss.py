@@ -29,7 +29,7 @@ from spendwatch.domain.statement import AccountId
 from spendwatch.exact_json import NoJsonError, exact_amount, parse
 from spendwatch.outgoing import Outgoing
 from spendwatch.pacing import BackOff, RateLimiter, asked_pause
-from spendwatch.sources.alibaba.bill_pages import Wanted
+from spendwatch.sources.alibaba.bill_pages import Paging, Wanted
 from spendwatch.sources.alibaba.client import ENDPOINTS, BssClient
 from spendwatch.sources.provider.credentials import StaticCredentials
 from spendwatch.sources.trouble import EndpointError, Failure
@@ -265,7 +265,7 @@ async def test_the_sample_pages_are_one_bill() -> None:
     with HttpSink([Reply(200, {"content-type": "application/json"}, page) for page in pages]) as sink:
         client = _client(sink.url(""), watch)
         wanted = Wanted(ACME, SEPTEMBER, DAY, "sfm")
-        paging = client.paging(wanted)
+        paging = Paging(wanted)
         raw = [page.raw async for page in client.day(wanted, paging)]
     bill = paging.bill()
     assert raw == pages

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from spendwatch.domain.balance_reading import BalanceReading, Origin
 from spendwatch.domain.money import Currency, Money
 from spendwatch.domain.statement import AccountId
-from spendwatch.sources.balances.document import KEYS, TERMS, balance_in
-from spendwatch.sources.balances.flat_text import NoBalanceError
+from spendwatch.sources.balances.document import KEYS, TERMS, NoBalanceError, balance_in
 
 ACME = AccountId("1000000000000001")
 CNY = Currency("CNY")

@@ -16,7 +16,7 @@ from spendwatch.settings import Outside, Settings, load, reload
 from spendwatch.settings.optional_parts import ApiBalancePart, FileBalancePart, UrlBalancePart
 from spendwatch.settings.resolve import BalanceSettings
 from spendwatch.sources.provider.credentials_settings import Provider
-from spendwatch.sources.url.access import Auth
+from spendwatch.sources.url.settings import Auth
 
 MAIN = """\
 accounts:

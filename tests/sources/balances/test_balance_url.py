@@ -19,7 +19,7 @@ from spendwatch.domain.money import Currency, Money
 from spendwatch.domain.statement import AccountId
 from spendwatch.outgoing import Outgoing
 from spendwatch.sources.balances.url import UrlBalance
-from spendwatch.sources.url.access import Auth, UrlAccess
+from spendwatch.sources.url.settings import Auth, UrlAccess
 
 pytestmark = pytest.mark.anyio
 

@@ -39,7 +39,7 @@ class Deaths(Stage):
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Deaths]:
-    with Deaths.opened(tmp_path, timeout="60s") as opened:
+    with Deaths.opened(tmp_path) as opened:
         for key, content in OBJECTS.items():
             opened.server.put(key, content)
         yield opened

@@ -127,6 +127,13 @@ class Liar(Stage):
     def lie(self, lie: Lie, to: Callable[[Call], bool]) -> None:
         """Lie to those calls."""
         self.server.lie, self.server.lies_to = lie, to
+        if lie.name == "silent":
+            self.wait_for("1s")
+
+    def wait_for(self, timeout: str) -> None:
+        """Wait so long for each answer from now on."""
+        self.bucket.said["timeout"] = timeout
+        self.bucket.restarted()
 
     async def expect(self, trouble: Failure, says: str) -> None:
         """Look, and check what is told, and that nothing secret is."""
@@ -142,6 +149,8 @@ class Liar(Stage):
     async def recover(self) -> None:
         """Look again at an honest store, and check that all is well and all is there."""
         self.server.lie = None
+        if self.bucket.said["timeout"] == "1s":
+            self.wait_for("60s")
         files = await self.bucket.round()
         assert self.bucket.source.trouble is None
         found = {file.name: file.path.read_bytes() for file in files}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import codecs
 from collections.abc import Callable, Iterable, Iterator
 from io import FileIO
+from itertools import chain
 from pathlib import Path
 
 from spendwatch.bills.unpacking.limits import Meter
@@ -46,7 +47,8 @@ def made_utf_8(path: Path, folder: Path, is_header: IsHeader) -> tuple[Path, str
         repaired = _repaired(head[start:end].decode("utf-8", "replace"), is_header)
         if repaired is None:
             return path, ""
-        pieces = _with(repaired.encode(), head[:start], file, end)
+        file.seek(end)
+        pieces = chain((head[:start], repaired.encode()), iter(lambda: file.read(PIECE), b""))
         remark = "the bill's header was garbled, its UTF-8 taken for another encoding"
         return _written(pieces, path, folder), remark
 
@@ -108,13 +110,6 @@ def _repaired(line: str, is_header: IsHeader) -> str | None:
         if is_header(header):
             return header
     return None
-
-
-def _with(header: bytes, before: bytes, file: FileIO, end: int) -> Iterator[bytes]:
-    yield before + header
-    file.seek(end)
-    while piece := file.read(PIECE):
-        yield piece
 
 
 def _transcoded(file: FileIO, encoding: str, called: str) -> Iterator[bytes]:

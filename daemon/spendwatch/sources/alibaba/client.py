@@ -93,10 +93,6 @@ class BssClient:
             if not token:
                 return
 
-    def paging(self, wanted: Wanted) -> Paging:
-        """Return the summary that `day` fills from all pages."""
-        return Paging(wanted, self.most_pages)
-
     async def account_total(
         self, account: AccountId, cycle: BillingPeriod, *, day: date | None = None, product: str = ""
     ) -> Mapping[str, Decimal]:

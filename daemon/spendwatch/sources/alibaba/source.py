@@ -18,7 +18,7 @@ from spendwatch.domain.cross_check import CrossCheck
 from spendwatch.domain.money import Currency, exact_sums
 from spendwatch.domain.period import PROVIDER_ZONE, BillingPeriod, stamp_after
 from spendwatch.domain.statement import AccountId
-from spendwatch.sources.alibaba.bill_pages import NO_LINES, DayBill, Wanted
+from spendwatch.sources.alibaba.bill_pages import NO_LINES, DayBill, Paging, Wanted
 from spendwatch.sources.alibaba.client import BssClient
 from spendwatch.sources.alibaba.known_days import KnownDay, OpenMonths, Totals, agree, known_day, texts
 from spendwatch.sources.download_store import DownloadStore, Incoming
@@ -94,7 +94,7 @@ class AlibabaSource(FetchingSource):
         return trouble
 
     async def _fetch_day(self, wanted: Wanted, now: datetime) -> DayBill:
-        paging = self.api.paging(wanted)
+        paging = Paging(wanted, self.api.most_pages)
         with self._downloads.new_file() as file:
             separator = b"["
             async with aclosing(self.api.day(wanted, paging)) as pages:

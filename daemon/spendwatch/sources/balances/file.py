@@ -13,8 +13,7 @@ from spendwatch.domain.balance_reading import BalanceReading, Origin
 from spendwatch.domain.errors import BalanceUnavailableError, SourceUnavailableError, printable
 from spendwatch.domain.money import Currency
 from spendwatch.domain.statement import AccountId
-from spendwatch.sources.balances.document import balance_in
-from spendwatch.sources.balances.flat_text import MOST_BYTES, NoBalanceError
+from spendwatch.sources.balances.document import MOST_BYTES, NoBalanceError, balance_in
 from spendwatch.sources.files.identity import Identity
 from spendwatch.sources.files.originals import OddFileError, folder_at, plain_file
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from spendwatch.fields import Duration, PositiveDuration, show_defaults_as_written
 from spendwatch.sources.alibaba.settings import AlibabaAccess
-from spendwatch.sources.url.access import UrlAccess
+from spendwatch.sources.url.settings import UrlAccess
 
 _OLD = "an older reading is shown as stale, and the operators are notified"
 

@@ -10,10 +10,9 @@ from spendwatch.domain.errors import BalanceUnavailableError
 from spendwatch.domain.money import Currency
 from spendwatch.domain.statement import AccountId
 from spendwatch.request import HttpClient, Request
-from spendwatch.sources.balances.document import balance_in
-from spendwatch.sources.balances.flat_text import MOST_BYTES, NoBalanceError
+from spendwatch.sources.balances.document import MOST_BYTES, NoBalanceError, balance_in
 from spendwatch.sources.trouble import EndpointError, Failure, fetched, refused, unavailable, without
-from spendwatch.sources.url.access import UrlAccess
+from spendwatch.sources.url.settings import UrlAccess
 
 _OK = 200
 _LONGEST_SILENCE = timedelta(seconds=20)

@@ -11,7 +11,7 @@ from spendwatch.domain.count import counted
 from spendwatch.exact_json import parse
 from spendwatch.request import HttpAnswer
 from spendwatch.sources.trouble import EndpointError, Failure
-from spendwatch.sources.url.looks import why_no_bill_of
+from spendwatch.sources.url.answers import why_no_bill_of
 from spendwatch.sources.url.settings import PagingKind, UrlConfig
 
 MOST_PAGES = 1000

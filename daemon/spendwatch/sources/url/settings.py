@@ -1,18 +1,21 @@
-"""The settings of an https endpoint for bills: address, authentication, paging."""
+"""The settings of an https endpoint: address and authentication; for bills, also paging."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 from enum import StrEnum
 from typing import Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import ConfigDict, Field, model_validator
 
+from spendwatch.connection import Auth, AuthorizedConnection
 from spendwatch.fields import PositiveDuration, show_defaults_as_written
 from spendwatch.sources.shared_settings import DownloadedConfig
-from spendwatch.sources.url.access import Auth, UrlAccess
 
-__all__ = ["Auth", "PagingKind", "UrlConfig"]
+__all__ = ["Auth", "PagingKind", "UrlAccess", "UrlConfig"]
+
+_SAME = {"secret_file": "auth_file", "secret": "auth_secret"}
 
 
 class PagingKind(StrEnum):
@@ -23,6 +26,27 @@ class PagingKind(StrEnum):
     """In the `Link` header, with `rel=next`."""
     TOKEN = "token"  # noqa: S105 -- a word
     """In a field of the JSON page; it goes into a parameter of the query."""
+
+
+class UrlAccess(AuthorizedConnection):
+    """An https endpoint, for bills or for a balance, and how we say to it who we are."""
+
+    url: str = Field(repr=False, min_length=1, description="https only; it may itself be a secret, so nothing shows it")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_but_one_secret(cls, said: object) -> object:
+        """Take `secret_file` for `auth_file`: nothing else is secret here."""
+        return {_SAME.get(name, name): value for name, value in said.items()} if isinstance(said, dict) else said
+
+    @property
+    def host(self) -> str:
+        """For messages: the rest of the address may be a secret."""
+        return urlsplit(self.url).hostname or ""
+
+    def secrets(self) -> tuple[str, ...]:
+        """Return what must not be repeated to anybody; the address itself may be a secret."""
+        return tuple(filter(None, (self.proof, *self.credentials().values(), self.url)))
 
 
 class UrlConfig(DownloadedConfig, UrlAccess):

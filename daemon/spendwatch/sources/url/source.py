@@ -16,8 +16,7 @@ from spendwatch.sources.download import NOT_MODIFIED, PART, WHOLE, Download
 from spendwatch.sources.download_store import DownloadStore, Incoming
 from spendwatch.sources.fetching_source import FetchingSource
 from spendwatch.sources.trouble import EndpointError, Failure, fetched, refused
-from spendwatch.sources.url.looks import why_no_bill
-from spendwatch.sources.url.names import file_name
+from spendwatch.sources.url.answers import file_name, why_no_bill
 from spendwatch.sources.url.pages import Pages
 from spendwatch.sources.url.settings import PagingKind, UrlConfig
 
