@@ -44,7 +44,7 @@ SECRET = "canary-secret"
 class Asking:
     """A source on one address."""
 
-    def __init__(self, url: str, place: Path, *, timeout: str = "5s", **said: object) -> None:
+    def __init__(self, url: str, place: Path, *, timeout: str = "60s", **said: object) -> None:
         self.place = place
         self.watch = StopWatch()
         self.memory = ScratchMemory(place.with_name(f"{place.name}.db"))
@@ -116,7 +116,7 @@ async def test_a_bill_is_given_once_under_the_name_that_the_endpoint_tells(stage
 
 async def test_a_bill_fetched_after_the_clock_was_set_back_is_called_newer_than_the_one_before(tmp_path: Path) -> None:
     with HttpSink([Reply(200, {}, BILL), Reply(200, {}, BILL + b"202609,2\n")]) as sink:
-        asking = Asking(sink.url("/hooks/bills"), tmp_path / "feed", timeout="60s")
+        asking = Asking(sink.url("/hooks/bills"), tmp_path / "feed")
         asking.watch.now += timedelta(days=30)
         ((first, _),) = await asking.enter()
         asking.watch.now -= timedelta(days=30)
@@ -280,7 +280,7 @@ def _killed_while_fetching(url: str, place: Path, *, once_it_has: int) -> None:
 import asyncio
 from pathlib import Path
 from test_url import Asking
-asyncio.run(Asking({url!r}, Path({str(place)!r}), timeout="60s").round())
+asyncio.run(Asking({url!r}, Path({str(place)!r})).round())
 """
     half = place / "incoming" / "resumed.download"
     with subprocess.Popen([sys.executable, "-c", program], env=environment()) as process:
@@ -400,7 +400,7 @@ async def test_after_trouble_a_pause_grows_and_an_endpoint_may_ask_for_a_longer_
 
 async def test_a_large_document_is_left_to_whoever_reads_it(stage: Stage, tmp_path: Path) -> None:
     stage.server.served.content = b'[{"Data": {"Items": [' + b"7," * 40_000_000
-    ((_, content),) = await Asking(stage.server.url(), tmp_path / "large", timeout="60s").enter()
+    ((_, content),) = await Asking(stage.server.url(), tmp_path / "large").enter()
     assert len(content) == len(stage.server.served.content)
 
 

@@ -38,13 +38,18 @@ def sink() -> Iterator[HttpSink]:
 
 
 def source(
-    sink: HttpSink, *, auth: Auth = Auth.BEARER, may_call: bool = True, path: str = "/balance?key=hunter2-query"
+    sink: HttpSink,
+    *,
+    auth: Auth = Auth.BEARER,
+    may_call: bool = True,
+    path: str = "/balance?key=hunter2-query",
+    seconds: int = 60,
 ) -> UrlBalance:
     secret = {} if auth is Auth.NONE else {"secret": SecretStr(SECRET)}
     beside = {Auth.BASIC: {"username": "spendwatch"}, Auth.HEADER: {"header": "X-Api-Key"}}.get(auth, {})
     access = UrlAccess.model_validate({"url": sink.url(path), "auth": auth, **secret, **beside})
     client = Outgoing((ipaddress.ip_network("127.0.0.0/8"),) if may_call else ())
-    return UrlBalance(access, client, timedelta(seconds=2), account=ACME, currency=CNY)
+    return UrlBalance(access, client, timedelta(seconds=seconds), account=ACME, currency=CNY)
 
 
 async def refused(asked: UrlBalance) -> BalanceUnavailableError:
@@ -120,7 +125,7 @@ async def test_what_is_wrong_with_the_document_is_told_with_line_and_key(sink: H
 @pytest.mark.parametrize("fault", [Fault.CUT, Fault.SILENT, Fault.DRIPPING])
 async def test_an_answer_that_does_not_come_is_a_trouble_that_may_pass(sink: HttpSink, fault: Fault) -> None:
     sink.replies[:] = [Reply(200, JSON, BODY, fault=fault)]
-    error = await refused(source(sink))
+    error = await refused(source(sink, seconds=2))
     assert not error.is_lasting
 
 
