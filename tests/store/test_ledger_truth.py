@@ -468,15 +468,14 @@ def test_hostile_words_about_a_failure_do_no_harm(ledger: Ledger) -> None:
 # -- how far a long file is read --
 
 
-def progress(source: str, share: float, *, minutes: int = 0) -> ReadingProgress:
-    moment = NOON + timedelta(minutes=minutes)
-    return ReadingProgress(SourceName(source), f"{source}.csv", 5 * 1024**3, "reading", share, NOON, moment)
+def progress(source: str, share: float) -> ReadingProgress:
+    return ReadingProgress(SourceName(source), f"{source}.csv", 5 * 1024**3, "reading", share, NOON)
 
 
 def test_of_each_source_the_latest_progress_stands_in_the_store_until_it_ends(health: HealthBook) -> None:
-    for step in (progress("inbox", 0.25), progress("bucket", 0.999), progress("inbox", 0.5, minutes=1)):
+    for step in (progress("inbox", 0.25), progress("bucket", 0.999), progress("inbox", 0.5)):
         health.reading_goes_on(step)
-    assert health.readings() == (progress("bucket", 0.999), progress("inbox", 0.5, minutes=1))
+    assert health.readings() == (progress("bucket", 0.999), progress("inbox", 0.5))
     health.reading_ended(SourceName("inbox"))
     assert health.readings() == (progress("bucket", 0.999),)
     health.reading_ended(SourceName("unknown"))

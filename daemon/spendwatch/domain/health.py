@@ -111,8 +111,6 @@ class ReadingProgress:
     share: float
     """Of the phase, from 0 to 1."""
     began_at: datetime
-    at: datetime
-    """When this was noted."""
 
 
 @dataclass(frozen=True, slots=True)

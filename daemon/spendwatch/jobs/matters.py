@@ -10,7 +10,6 @@ from spendwatch.domain.alert import OF_PORTIONS, Acknowledgement, Alert, AlertId
 from spendwatch.domain.balance import Position
 from spendwatch.domain.forecast import Runway
 from spendwatch.domain.money import Money, percent
-from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import Severity
 from spendwatch.domain.scope import AlertScope, BudgetScope
 from spendwatch.domain.standing import Standing
@@ -31,7 +30,6 @@ class BalanceNow:
 class Figures:
     """What is known now."""
 
-    period: BillingPeriod
     standings: Mapping[AlertScope, Standing]
     likely: Mapping[AlertScope, Money]
     """What budgets will probably have counted at the end of the month."""

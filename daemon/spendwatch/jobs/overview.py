@@ -244,7 +244,7 @@ def look(
     undelivered = frozenset(alert for one in book.undelivered() for alert in one.alerts)
     acknowledged = {alert.id: said for alert in firing if (said := known.acknowledged(alert.key.matter, now))}
     by_scope = standings.by_scope | {one.watch.scope: one for one in standings.short}
-    figures = Figures(month, by_scope, _likely(accounts), _balances(accounts) if is_of_now else {})
+    figures = Figures(by_scope, _likely(accounts), _balances(accounts) if is_of_now else {})
     return Overview(
         as_of=now,
         period=month,

@@ -52,5 +52,4 @@ class ProgressNotes:
             return
         turn.next_at = self._monotonic() + _EVERY
         turn.is_noted = True
-        now = self._clock()
-        self._health.reading_goes_on(ReadingProgress(file.source, file.name, file.size, phase, share, turn.began_at, now))
+        self._health.reading_goes_on(ReadingProgress(file.source, file.name, file.size, phase, share, turn.began_at))

@@ -30,6 +30,7 @@ _PLACE = (Dimension.ACCOUNT, Dimension.WORKSPACE)
 class _Ground:
     """What a pace rests on: if it is the same, so is the pace."""
 
+    policies: Policies
     through: date
     series: tuple[SeriesKey, ...]
     days: frozenset[Hashable]
@@ -82,7 +83,7 @@ class RunRates:
 
     def look(self, view: LedgerView, policies: Policies, watches: Iterable[Watch], zone: tzinfo) -> None:
         """Check whether the run rates of budgets still hold, and recompute those that do not."""
-        if (seen := self._news(view, policies, is_whole=False)) is None:
+        if self._seen.get(False) == (seen := (view.revision, policies)):
             return
         wanted = tuple(watch for watch in watches if not watch.scope.per.is_short)
         finer = [watch for watch in wanted if watch.scope.budget]
@@ -104,7 +105,7 @@ class RunRates:
 
     def look_at_balances(self, view: LedgerView, policies: Policies, zone: tzinfo) -> None:
         """The same for the paces of whole accounts, all products."""
-        if (seen := self._news(view, policies, is_whole=True)) is None:
+        if self._seen.get(True) == (seen := (view.revision, policies)):
             return
         watched = [policy for policy in policies.accounts if policy.balance]
         for policy, ground in self._changed(view, policies, watched, zone, is_whole=True):
@@ -112,15 +113,6 @@ class RunRates:
             daily = {one.currency: one.daily for one in usage}.get(policy.currency, {})
             self._balances[policy.account] = run_rate_of(daily, through=ground.through, unknown=ground.unknown)
         self._seen[True] = seen
-
-    def _news(self, view: LedgerView, policies: Policies, *, is_whole: bool) -> tuple[int, Policies] | None:
-        """Return what is looked at now; None if that was looked at before."""
-        revision, seen = view.revision, self._seen.get(is_whole)
-        if seen and seen[0] == revision and seen[1] is policies:
-            return None
-        if seen and seen[1] is not policies:
-            self._grounds = {key: ground for key, ground in self._grounds.items() if key[1] is not is_whole}
-        return revision, policies
 
     def _changed(
         self, view: LedgerView, policies: Policies, wanted: Sequence[AccountPolicy], zone: tzinfo, *, is_whole: bool
@@ -133,23 +125,23 @@ class RunRates:
             through = last_complete_day(until[policy.account], zone)
             first, _ = days_that_count(through)
             last = until[policy.account].astimezone(zone).date()
-            totals = [one for period in DaySpan(first, last + timedelta(days=1)).months for one in view.totals(period)]
-            ground = _ground(view, policy.account, totals, products, through)
+            totals = (one for period in DaySpan(first, last + timedelta(days=1)).months for one in view.totals(period))
+            mine = [one for one in totals if one.series.account == policy.account]
+            ground = _ground(view, policies, mine, products, through)
             if self._grounds.get((policy.account, is_whole)) != ground:
                 yield policy, ground
                 self._grounds[policy.account, is_whole] = ground
 
 
 def _ground(
-    view: LedgerView, account: AccountId, totals: Iterable[DayTotal], products: Sequence[str] | None, through: date
+    view: LedgerView, policies: Policies, mine: Sequence[DayTotal], products: Sequence[str] | None, through: date
 ) -> _Ground:
-    mine = [total for total in totals if total.series.account == account]
     series = tuple(sorted(authorities(mine, products).values()))
     told = view.ledger.telling_days(series)
     first, end = days_that_count(through)
     days = {(key, *newest) for key, newest in told.lines.items() if first <= key.day < end}
     sums = {total for total in mine if total.series in series and first <= total.day < end}
-    return _Ground(through, series, frozenset((*days, *sums)), unknown_days(series, told, through))
+    return _Ground(policies, through, series, frozenset((*days, *sums)), unknown_days(series, told, through))
 
 
 def _daily(usage: Iterable[Usage], policy: AccountPolicy, finer: Sequence[Watch]) -> Iterator[tuple[BudgetScope, Daily]]:

@@ -10,7 +10,6 @@ from datetime import datetime
 from sqlalchemy import (
     Column,
     Connection,
-    Date,
     ForeignKey,
     Integer,
     PrimaryKeyConstraint,
@@ -34,7 +33,7 @@ from spendwatch.domain.statement import (
 )
 from spendwatch.domain.usage import TellingDays
 from spendwatch.store.bulk import no_conflict, put_many
-from spendwatch.store.columns import Moment, Row, StoredText, Texts, batches, columns_like, columns_of, metadata
+from spendwatch.store.columns import Row, StoredText, batches, columns_like, columns_of, metadata
 from spendwatch.store.day import day_row, is_month, linked_days, month_row
 from spendwatch.store.statement import number_of, statement
 
@@ -67,12 +66,8 @@ coverage = Table(
     *columns_of(SeriesKey),
     Column("statement", ForeignKey("statement.id"), nullable=False, index=True),
     Column("version", Integer, nullable=False),
-    Column("first_day", Date, nullable=False),
-    Column("last_day", Date, nullable=False),
-    # The owners of its lines; nothing where the bill has no owners.
-    Column("owners", Texts),
-    Column("reach", Moment, nullable=False),
-    PrimaryKeyConstraint("period", "account", "series", "statement", "version", "first_day"),
+    *columns_of(Coverage, but=("series", "version")),
+    PrimaryKeyConstraint("period", "account", "series", "statement", "version", "first"),
 )
 
 _OF_STATEMENT = (coverage, statement_day, version)
@@ -111,15 +106,8 @@ def _day_row(number: int, one: DayContent, places: Mapping[Version, int]) -> Row
 
 
 def _coverage_row(number: int, one: Coverage, places: Mapping[Version, int]) -> Row:
-    return {
-        **month_row(one.series),
-        "statement": number,
-        "version": places[one.version],
-        "first_day": one.first,
-        "last_day": one.last,
-        "owners": one.owners,
-        "reach": one.reach,
-    }
+    told = {"first": one.first, "last": one.last, "owners": one.owners, "reach": one.reach}
+    return {**month_row(one.series), "statement": number, "version": places[one.version], **told}
 
 
 def held_of(connection: Connection, series: Iterable[SeriesKey]) -> Held:
@@ -135,7 +123,7 @@ def held_of(connection: Connection, series: Iterable[SeriesKey]) -> Held:
                 with_ids.add(told.key)
         for row in connection.execute(select(coverage).where(is_month(coverage, one)).order_by(*coverage.primary_key)):
             known = versions[row.statement, row.version]
-            covers[row.statement].append(Coverage(one, row.first_day, row.last_day, row.owners, known, row.reach))
+            covers[row.statement].append(Coverage(one, row.first, row.last, row.owners, known, row.reach))
         linked |= linked_days(connection, one, with_ids)
     query = select(statement.c.received_at, statement.c.id, statement.c.identity)
     several = (query.where(statement.c.id.in_(some)) for some in batches(sorted(days.keys() | covers.keys())))
@@ -149,11 +137,9 @@ def held_of(connection: Connection, series: Iterable[SeriesKey]) -> Held:
 
 def _versions(connection: Connection, series: SeriesKey) -> dict[tuple[int, int], Version]:
     days, covers = (select(table.c.statement).where(is_month(table, series)) for table in (statement_day, coverage))
-    found = connection.execute(select(version).where(version.c.statement.in_(days.union(covers))))
-    return {
-        (row.statement, row.number): Version(row.moment, row.is_complete, row.lines, row.cost, row.content, row.slot)
-        for row in found
-    }
+    query = select(version.c.statement, version.c.number, *columns_like(version, Version))
+    found = connection.execute(query.where(version.c.statement.in_(days.union(covers))))
+    return {(number, place): Version(*rest) for number, place, *rest in found}
 
 
 def _days(
@@ -169,7 +155,7 @@ def _days(
 def telling_days_of(connection: Connection, series: Iterable[SeriesKey]) -> TellingDays:
     """Return of which days of these series statements have lines, and what complete ones speak of."""
     wanted = sorted(set(series))
-    days = (coverage.c.first_day, coverage.c.last_day)
+    days = (coverage.c.first, coverage.c.last)
     span = select(*days, func.max(coverage.c.reach))
     complete = (
         (one, first, last, reach)
