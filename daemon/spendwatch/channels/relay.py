@@ -17,6 +17,7 @@ from spendwatch.addresses import LOOPBACK, Network, Reach, certificate_end, why_
 from spendwatch.aside import LOOK_UP_LIMIT, LookUps
 from spendwatch.channels.email_settings import EmailConfig, Security
 from spendwatch.channels.oauth2 import AccessTokens
+from spendwatch.connection import text_of
 from spendwatch.domain.errors import PermanentDeliveryError, TemporaryDeliveryError
 from spendwatch.letters.parts import clean
 
@@ -211,7 +212,7 @@ class Relay:
                 # It may have been revoked before its time.
                 await client.auth_xoauth2(user, await self._tokens.token(refused=token))
         elif user:
-            await client.login(user, self._config.password.get_secret_value() if self._config.password else "")
+            await client.login(user, text_of(self._config.password))
 
     async def _addresses(self) -> Sequence[str]:
         """Return the addresses that may be dialled: what is judged is not looked up again."""
@@ -261,7 +262,7 @@ class Relay:
         return TemporaryDeliveryError(msg, maybe_taken=is_open, of_channel=is_closing, is_doubtful=is_closing)
 
     def _said(self, message: str) -> str:
-        password = self._config.password.get_secret_value() if self._config.password else ""
+        password = text_of(self._config.password)
         return clean(message.replace(password, "***") if password else message, 200)
 
     def _what_failed(self, error: BaseException) -> str:

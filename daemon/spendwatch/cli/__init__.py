@@ -190,9 +190,7 @@ def main() -> None:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:
         code = root.main(prog_name="spendwatch", standalone_mode=False)
-    except click.exceptions.Abort:
-        sys.exit(Exit.INTERRUPTED)
-    except KeyboardInterrupt:
+    except (click.exceptions.Abort, KeyboardInterrupt):
         sys.exit(Exit.INTERRUPTED)
     except click.ClickException as error:
         error.show()

@@ -78,19 +78,11 @@ def write_own(
 def _checked(given: Mapping[str, str | None], emails: Sequence[str], budgets: Sequence[str], password: bytes | None) -> Given:
     """Return the options as the configuration will hold them, or raise `click.BadParameter`."""
     kinds = {"account": AccountIdText, "site": Site, "currency": CurrencyCode, "name": Name}
-    for option, kind in kinds.items():
-        if given[option] is not None:
-            valid(kind, given[option], f"--{option}")
+    checked = {option: valid(kind, given[option], f"--{option}") for option, kind in kinds.items() if given[option] is not None}
     return Given(
-        account=given["account"],
-        site=Site(given["site"]) if given["site"] else None,
-        currency=given["currency"],
-        name=given["name"],
+        **{**given, **checked},
         emails=[mailbox(address, "--email") for address in emails],
-        smtp=given["smtp"],
-        user=given["user"],
         password=None if password is None else _secret(password),
-        webhook=given["webhook"],
         budgets=dict(workspace_budget(one, "--workspace") for one in budgets),
     )
 

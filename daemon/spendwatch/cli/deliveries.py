@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import socket
 import sys
 import time
@@ -15,7 +14,7 @@ import click
 
 from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
-from spendwatch.cli.options import json_option, list_unless_told, refuse
+from spendwatch.cli.options import actor, json_option, list_unless_told, refuse
 from spendwatch.cli.screen import clean, console, flow, marked, print_json, print_list, the_one, when
 from spendwatch.domain.count import counted
 from spendwatch.domain.errors import DeliveryError, LedgerUnavailableError
@@ -230,7 +229,7 @@ def _sample(like: str, channel: ChannelName, settings: Settings) -> Notification
     if found is None:
         hint = did_you_mean(like, every) or f"known: {', '.join(sorted(every))}"
         refuse(f"there is no sample {like!r}; {hint}", "--like")
-    return as_test(found, settings.policies, who=f"{getpass.getuser()} on {socket.gethostname()}")
+    return as_test(found, settings.policies, who=f"{actor()} on {socket.gethostname()}")
 
 
 async def _test(name: ChannelName, channel: Channel, sample: Notification) -> list[_Test]:

@@ -81,7 +81,8 @@ class Timeline:
 
     def pass_time(self, until: datetime) -> None:
         """Make every round before that moment at which time alone gives a reason to speak."""
-        while self.now < (point := min(_next(self.now, _LOOK), _last_round_before(until))):
+        last = _EPOCH + _number(until - timedelta.resolution) * ROUND
+        while self.now < (point := min(_next(self.now, _LOOK), last)):
             if self._judge(point, keeps=lambda has_news: not has_news):
                 point = self._first(point)
                 self._judge(point)
@@ -126,7 +127,3 @@ def _number(moment: datetime) -> int:
 def _next(now: datetime, every: timedelta) -> datetime:
     """Return the next moment after now on the beat of that interval."""
     return _EPOCH + ((now - _EPOCH) // every + 1) * every
-
-
-def _last_round_before(until: datetime) -> datetime:
-    return _EPOCH + _number(until - timedelta.resolution) * ROUND

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
+from traceback import walk_tb
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -130,12 +131,8 @@ def _answer(source: str, variables: Mapping[str, object], is_html: bool) -> str 
 
 def _line_of(error: BaseException) -> int:
     """Return the line of the template at which the error happened."""
-    found, trace = 0, error.__traceback__
-    while trace:
-        if trace.tb_frame.f_code.co_filename == _NAME:
-            found = trace.tb_lineno
-        trace = trace.tb_next
-    return found
+    lines = [line for frame, line in walk_tb(error.__traceback__) if frame.f_code.co_filename == _NAME]
+    return lines[-1] if lines else 0
 
 
 @cache

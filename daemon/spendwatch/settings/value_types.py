@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from ipaddress import ip_network
@@ -185,25 +185,20 @@ ThresholdText = Annotated[Threshold, read(threshold, r"^(forecast )?[0-9]+(\.[0-
 _EACH = tuple(dimension.value for dimension in EACH)
 
 
-def _for_each(text: str) -> str:
-    key = text.removeprefix(TAG)
-    if text not in _EACH and not (text.startswith(TAG) and _is_line(key)):
-        hint = did_you_mean(text, _EACH)
-        msg = f"not known: {printable(text)}; one of: {', '.join(_EACH)}, tag:KEY" + (f"; {hint}" if hint else "")
+def _one_of(text: str, known: Sequence[str], more: str = "") -> str:
+    if text not in known:
+        hint = did_you_mean(text, known)
+        msg = f"not known: {printable(text)}; one of: {', '.join(known)}{more}" + (f"; {hint}" if hint else "")
         raise ValueError(msg)
     return text
 
 
+def _for_each(text: str) -> str:
+    is_tag = text.startswith(TAG) and _is_line(text.removeprefix(TAG))
+    return text if is_tag else _one_of(text, _EACH, ", tag:KEY")
+
+
 ForEach = Annotated[str, read(_for_each)]
-
-
-def _novelty(text: str) -> Dimension:
-    known = [dimension.value for dimension in NOVEL]
-    if text not in known:
-        hint = did_you_mean(text, known)
-        msg = f"not known: {printable(text)}; one of: {', '.join(known)}" + (f"; {hint}" if hint else "")
-        raise ValueError(msg)
-    return Dimension(text)
 
 
 Exceptional = Annotated[
@@ -310,7 +305,9 @@ Networks = Annotated[list[_Network], _ONCE_EACH]
 Floors = Annotated[list[Cash], _ONCE_EACH]
 RunwayThresholds = Annotated[list[WholeDays], _ONCE_EACH]
 Novelties = Annotated[
-    list[Annotated[Dimension, read(_novelty)]], _ONCE_EACH, _not_empty("nothing would be reported; leave the key out")
+    list[Annotated[Dimension, read(lambda text: Dimension(_one_of(text, [one.value for one in NOVEL])))]],
+    _ONCE_EACH,
+    _not_empty("nothing would be reported; leave the key out"),
 ]
 ChannelNames = Annotated[list[Name], _ONCE_EACH, _not_empty("nobody would be notified; leave the key out to use the default")]
 Products = Annotated[list[_Product], _ONCE_EACH, _not_empty("nothing would count as spend")]
