@@ -15,6 +15,7 @@ from spendwatch.domain.policy import BalancePolicy, ChannelName, Threshold, Work
 from spendwatch.domain.routing import QuietHours, Route
 from spendwatch.domain.statement import WorkspaceId
 from spendwatch.store.database import Database
+from spendwatch.store.moments import correct_moments
 from spendwatch.store.outbox import Outbox
 from store_builders import row
 
@@ -97,6 +98,24 @@ def test_a_month_that_rolls_over_goes_on_until_it_is_final_and_its_late_lines_fi
     assert rounds.round() == [], "September is final: its alerts end without a word"
     assert {alert.key.period for alert in rounds.book.known() if alert.is_firing} == {"2026-10"}
     assert not [alert for alert in rounds.book.known() if alert.key.rule is Rule.CORRECTED]
+
+
+@pytest.mark.parametrize("ahead", [timedelta(days=70), timedelta(days=10)], ids=["in another month", "in the same month"])
+def test_what_a_wrong_clock_ended_does_not_go_on_if_it_is_not_watched_any_more(rounds: Rounds, ahead: timedelta) -> None:
+    spend(rounds, date(2026, 9, 1), "85")
+    right = rounds.now
+    rounds.round()
+    assert rounds.round(after=ahead) == []
+    rounds.wanted(None)
+    ended = rounds.round(after=HOUR)
+    rounds.now = right + HOUR
+    assert correct_moments(rounds.database, rounds.now)
+    ended += rounds.round()
+    assert [(one.reason, one.facts.is_unwatched) for one in ended] == [(Reason.RESOLVED, True)]
+    assert not [alert for alert in rounds.book.known() if alert.is_firing]
+    assert rounds.round(after=HOUR) == []
+    rounds.wanted(None, POLICY)
+    assert short(rounds.round(after=HOUR)) == [("spend.threshold_reached", Reason.FIRED, "80%")]
 
 
 def test_what_waits_goes_only_where_its_alert_goes_now_and_under_the_same_id(rounds: Rounds) -> None:

@@ -83,7 +83,7 @@ def assess(
     else:
         new = _commit_foreseen(here, routed, judged.foreseen, book)
     insight.judged_days = judged.short.judged
-    insight.closed_by = around.policies
+    insight.closed_by, insight.closed_in = around.policies, periods
     return new
 
 
@@ -193,7 +193,8 @@ def _judge(here: _Round, health: Health, book: AlertBook) -> _Judged:
             compared, foreseen = here.compare(view, standings, watched)
             conditions += compared
     months = frozenset(period.label for period in judged)
-    if around.is_complete and here.insight.closed_by is not policies:
+    was_closed = here.insight.closed_by is policies and here.insight.closed_in == here.periods
+    if around.is_complete and not was_closed:
         conditions += closing_conditions(book, here.known, conditions, watched, months)
     labels = open_labels(now) | months
     over = expire(here.known, conditions, labels, now=now)

@@ -27,6 +27,8 @@ class Insight:
         self.judged_days = JudgedDays()
         self.closed_by: Policies | None = None
         """By which policies it was looked for what is no longer watched."""
+        self.closed_in: Sequence[BillingPeriod] = ()
+        """In which months. If a clock showed another one for a while, alerts that were not looked at may go on."""
         self.foreseen: tuple[int, BillingPeriod, Policies] | None = None
         """On what forecasts were judged of which all that follows is on record: a revision of the ledger, a month, policies."""
         self._looked_at: datetime | None = None

@@ -68,9 +68,10 @@ def _is_wrong(column: Column[datetime], now: datetime) -> ColumnElement[bool]:
 
 
 def _reopen(connection: Connection, now: datetime) -> None:
-    """Let alerts of a month go on that were ended when the clock showed another month."""
-    is_of_month = and_(alert.c.period != "", alert.c.state == AlertState.RESOLVED, _is_wrong(alert.c.resolved_at, now))
-    connection.execute(update(alert).where(is_of_month).values(state=AlertState.FIRING, resolved_at=None))
+    """Let alerts of a month go on that were ended when the clock showed another month, and not by the configuration."""
+    is_of_month = and_(alert.c.period != "", alert.c.state == AlertState.RESOLVED, ~alert.c.lapsed)
+    query = update(alert).where(is_of_month, _is_wrong(alert.c.resolved_at, now))
+    connection.execute(query.values(state=AlertState.FIRING, resolved_at=None))
 
 
 def _correct_readings(connection: Connection, now: datetime) -> None:
