@@ -81,7 +81,7 @@ def after(key: AlertKey, state: str, event: str) -> tuple[str, str]:
     before = set(book.alerts)
     conditions = [] if event == EVENTS[-1] else [condition(key, event)]
     if "graver" in event:
-        conditions.append(replace(condition(replace(key, threshold="0", height="1000"), "it holds"), grave=1))
+        conditions.append(condition(replace(key, threshold="0", height="1000"), "it holds")._replace(grave=1))
     verdict = review_conditions(conditions, book.known(), now=book.now)
     verdict += expire(book.known(), conditions, frozenset(), now=book.now) if not conditions else Verdict()
     book.enter(verdict)

@@ -671,7 +671,7 @@ def test_a_milder_condition_that_begins_under_a_graver_one_is_silent() -> None:
 def test_groups_are_told_apart() -> None:
     book = Book()
     one = a_floor(0, holds=True, group="balance:acme")
-    other = replace(one, group="balance:globex", key=replace(one.key, scope=BudgetScope(AccountId("globex"))))
+    other = one._replace(group="balance:globex", key=replace(one.key, scope=BudgetScope(AccountId("globex"))))
     assert len(book.find(one, other)) == 2
 
 
@@ -699,7 +699,7 @@ def test_a_condition_that_only_happens_is_told_once_and_does_not_end() -> None:
     book = Book()
     assert len(book.find(REFUSED)) == 1
     assert book.find(REFUSED) == ()
-    assert book.find(replace(REFUSED, holds=False)) == ()
+    assert book.find(REFUSED._replace(holds=False)) == ()
     assert book.find(REFUSED) == ()
 
 
@@ -726,8 +726,7 @@ BOSS, OPS = ChannelName("boss"), ChannelName("ops")
 
 
 def a_runway(days: int, *, holds: bool, severity: Severity = Severity.WARNING) -> Condition:
-    return replace(
-        a_floor(1, holds=holds, group="runway:acme"),
+    return a_floor(1, holds=holds, group="runway:acme")._replace(
         key=AlertKey(Rule.RUNWAY, BudgetScope(ACME), f"{days}d"),
         severity=severity,
         grave=-days,
@@ -806,7 +805,7 @@ def test_who_heard_of_a_threshold_with_a_forecast_is_reminded_of_it_and_hears_of
 
 def test_alerts_of_different_matters_keep_their_messages() -> None:
     book = Book()
-    other = replace(a_floor(500, holds=True, group="other"), key=AlertKey(Rule.BALANCE_LOW, BudgetScope(AccountId("2")), "500"))
+    other = a_floor(500, holds=True, group="other")._replace(key=AlertKey(Rule.BALANCE_LOW, BudgetScope(AccountId("2")), "500"))
     said = book.enter(one_message_per_matter(_one_round(book, *floors(900), other) + _spends(600)))
     assert len(said) == 3
 
@@ -827,8 +826,8 @@ def test_merging_loses_no_alert_no_channel_and_no_threshold(
     for available, days, severity in history:
         book.now += HOUR
         conditions = [
-            *(replace(one, channels=tuple(sorted(low))) for one in floors(available)),
-            *(replace(a_runway(at, holds=days <= at, severity=severity), channels=tuple(sorted(lasting))) for at in (7, 3)),
+            *(one._replace(channels=tuple(sorted(low))) for one in floors(available)),
+            *(a_runway(at, holds=days <= at, severity=severity)._replace(channels=tuple(sorted(lasting))) for at in (7, 3)),
         ]
         apart = review_conditions(conditions, book.known(), now=book.now)
         together = one_message_per_matter(apart)
@@ -854,7 +853,7 @@ WANTED = Escalation(4 * HOUR, (BOSS,))
 
 
 def escalating(*conditions: Condition, wanted: Escalation = WANTED) -> tuple[Condition, ...]:
-    return tuple(replace(condition, escalate=wanted) for condition in conditions)
+    return tuple(condition._replace(escalate=wanted) for condition in conditions)
 
 
 def test_what_still_fires_after_a_time_is_escalated_once_and_its_end_is_heard_there_too() -> None:
@@ -977,14 +976,13 @@ def test_an_acknowledgement_never_holds_news_and_ends_with_a_graver_alert() -> N
 
 def test_an_acknowledgement_is_for_the_whole_matter_and_for_no_other() -> None:
     book = Book()
-    other = replace(
-        a_floor(500, holds=True, remind=HOUR, group="other"), key=AlertKey(Rule.BALANCE_LOW, BudgetScope(AccountId("2")), "500")
-    )
-    book.find(*floors(-1, remind=HOUR), replace(a_runway(7, holds=True), remind=HOUR), other)
+    key = AlertKey(Rule.BALANCE_LOW, BudgetScope(AccountId("2")), "500")
+    other = a_floor(500, holds=True, remind=HOUR, group="other")._replace(key=key)
+    book.find(*floors(-1, remind=HOUR), a_runway(7, holds=True)._replace(remind=HOUR), other)
     book.said.reverse()
     _acknowledged(book)
     book.now += 2 * HOUR
-    said = book.find(*floors(-1, remind=HOUR), replace(a_runway(7, holds=True), remind=HOUR), other)
+    said = book.find(*floors(-1, remind=HOUR), a_runway(7, holds=True)._replace(remind=HOUR), other)
     assert [one.alert for one in said] == [alert.id for alert in book.alerts.values() if alert.key == other.key]
 
 
@@ -1039,7 +1037,7 @@ def test_a_condition_that_nobody_judges_any_more_ends() -> None:
 
 
 def test_what_merely_happened_leaves_the_lists_after_a_day() -> None:
-    book, late = Book(), replace(REFUSED, key=AlertKey(Rule.LATE, NamedScope(Subject.MONTH, "2026-08")))
+    book, late = Book(), REFUSED._replace(key=AlertKey(Rule.LATE, NamedScope(Subject.MONTH, "2026-08")))
     book.find(late)
     assert _labels(expire(book.known(), (), frozenset(), now=NOW + DAY - timedelta(seconds=1))) == []
     verdict = expire(book.known(), (), frozenset(), now=NOW + DAY)

@@ -305,11 +305,11 @@ def course_of(
     daily = exact_sums((spent.values[Dimension.DAY], spent.amount) for spent in mine)
     late, earlier = (_days(end, causes_of or days) for end in (last, last - timedelta(days=days)))
     recent, before = ([spent for spent in mine if spent.values[Dimension.DAY] in some] for some in (late, earlier))
-    is_known = unknown.isdisjoint(earlier.values())
+    is_known, nothing = unknown.isdisjoint(earlier.values()), Money.zero(watch.currency)
     return Course(
         splitting.of(recent, before if is_known else None),
         tuple(
-            (moment, Money(daily.get(day) or _NOTHING, watch.currency))
+            (moment, Money(spent, watch.currency) if (spent := daily.get(day)) else nothing)
             for day, moment in _days(last, days).items()
             if moment not in unknown
         ),

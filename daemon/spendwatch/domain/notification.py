@@ -81,9 +81,12 @@ class Drill:
     """Accounts and workspaces whose alerts come over the same channel."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Facts:
-    """The figures of the moment. What a rule has no use for stays empty."""
+    """The figures of the moment. What a rule has no use for stays empty.
+
+    It has no slots: then what is empty can be left to the class, and ten thousand are made in a third of the time.
+    """
 
     scope: AlertScope = NOTHING
     account_name: str = ""
@@ -172,6 +175,16 @@ class Facts:
     """The figures of a scheduled report."""
     drill: Drill | None = None
 
+    @classmethod
+    def of(cls, **figures: object) -> Facts:
+        """Return the facts with these figures, all else empty. Where there are few, calling the class takes no longer."""
+        if not figures.keys() <= cls.__dataclass_fields__.keys():
+            msg = f"no such figures: {', '.join(figures.keys() - cls.__dataclass_fields__.keys())}"
+            raise TypeError(msg)
+        found = object.__new__(cls)
+        vars(found).update(figures)
+        return found
+
 
 @dataclass(frozen=True, slots=True)
 class Notification:
@@ -189,12 +202,9 @@ class Notification:
     facts: Facts
 
     def with_figures(self, **figures: object) -> Notification:
-        """Return it with these figures, too. `replace` would take twice as long, and there may be ten thousand."""
-        values = list(_facts_of(self.facts))
-        for name, value in figures.items():
-            values[_PLACES[name]] = value
+        """Return it with these figures, too. `replace` would take several times as long, and there may be ten thousand."""
         told = list(_told(self))
-        told[-1] = Facts(*values)
+        told[-1] = Facts.of(**vars(self.facts) | figures)
         return Notification(*told)
 
     @property
@@ -246,9 +256,6 @@ class Held:
 
 NO_FACTS = Facts()
 
-_FACTS = tuple(field.name for field in fields(Facts))
-_PLACES = {name: place for place, name in enumerate(_FACTS)}
-_facts_of = attrgetter(*_FACTS)
 _told = attrgetter(*(field.name for field in fields(Notification)))
 """The facts stand last."""
 

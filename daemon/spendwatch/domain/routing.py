@@ -201,6 +201,8 @@ class Routing:
 
     def hold(self, channel: ChannelName, one: Message, now: datetime) -> tuple[datetime, HoldReason, str] | None:
         """Return until when a message waits, and why."""
+        if not self.silences and not self.routes.get(channel, OPEN).quiet:
+            return None
         said, found = one.said, list[tuple[datetime, HoldReason, str]]()
         found += ((silence.ends_at, HoldReason.SILENCE, silence.id) for silence in self.silenced(said, now))
         is_recent = said.created_at > now - LONGEST_QUIET
@@ -291,8 +293,10 @@ def _route_channel(
         return [digest], [*rows, *(_ended(one, channel, now, digest.id) for mine in ready.values() for one in mine)]
     sent: list[Notification] = []
     for one in news:
-        told = _late(one, channel, now) if one.row else replace(one.said, channels=(channel,))
-        sent += [told] if one.row or channel not in one.said.channels else []
+        told = one.said
+        if one.row or channel not in told.channels:
+            told = _late(one, channel, now)
+            sent.append(told)
         others = (other for other in ready[one.said.alert] if other.row or other is not one)
         rows += [_ended(other, channel, now, told.id) for other in others]
     return sent, rows

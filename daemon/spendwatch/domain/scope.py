@@ -273,7 +273,7 @@ _EACH = "each:"
 _BUDGET = re.compile(r"(?:(pay_as_you_go|subscription):)?(?:(day|week):)?(?:account|workspace:([^/]*))(?:/(.*))?", re.DOTALL)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=32768)
 def parse_scope(account: AccountId, text: str) -> AlertScope:
     """Return the scope of that account which has this text."""
     if found := _BUDGET.fullmatch(text):

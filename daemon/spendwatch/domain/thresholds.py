@@ -11,7 +11,7 @@ from typing import Any
 
 from spendwatch.domain.alert import Alert, AlertKey, Rule
 from spendwatch.domain.forecast import Forecast
-from spendwatch.domain.money import Money, is_no_smaller_share, plain
+from spendwatch.domain.money import Currency, Money, is_no_smaller_share, plain
 from spendwatch.domain.notification import NO_FACTS, Facts
 from spendwatch.domain.policy import NEARLY, WHOLE, ChannelName, Escalation, Severity, Threshold, channels_of, threshold_text
 from spendwatch.domain.review import AlertsKnown, Condition
@@ -125,12 +125,12 @@ def level_conditions(
     """
     watch, period, (what, figure) = standing.watch, standing.period.label, said
     before, budget = known.of(rule, watch.scope, period), plain(watch.budget.amount) if watch.budget else ""
-    group, spent, within = _group(rule, standing), plain(standing.spend.amount), standing.period.within
+    group, spent, after = _group(rule, standing), plain(standing.spend.amount), f"{watch.scope.note} {standing.period.within}"
     return [
         Condition(
             key=AlertKey(rule, watch.scope, level.label, period, level.height),
             severity=level.severity,
-            summary=f"{watch.name} {what} {level_text(level, standing)} {within}: {figure}",
+            summary=f"{watch.name} {what} {_point(level.label, level.height, watch.currency, budget)}{after}: {figure}",
             facts=NO_FACTS,
             channels=level.channels or watch.channels,
             group=group,
@@ -153,10 +153,10 @@ def _group(rule: Rule, standing: Standing) -> str:
     return f"{rule}\x1f{scope.account}\x1f{scope.text}\x1f{standing.period.label}"
 
 
-def level_text(level: Level, standing: Standing) -> str:
-    """Return a threshold for lists, and of what it is if the budget does not count everything."""
-    watch = standing.watch
-    return threshold_text(level.label, Money(level.at, watch.currency), watch.budget) + watch.scope.note
+@lru_cache(maxsize=4096)
+def _point(label: str, height: str, currency: Currency, budget: str) -> str:
+    """Return a threshold for lists. Plain texts are looked up more quickly than amounts."""
+    return threshold_text(label, Money(Decimal(height), currency), Money(Decimal(budget), currency) if budget else None)
 
 
 def spend_facts(
@@ -190,7 +190,7 @@ def spend_facts(
 def budget_facts(standing: Standing, **more: Any) -> Facts:  # noqa: ANN401 -- any figures
     """Return how one watched budget stands, and what else there is to say."""
     watch = standing.watch
-    return Facts(
+    return Facts.of(
         scope=watch.scope,
         account_name=watch.account_name,
         name=watch.name,
@@ -213,9 +213,10 @@ BELOW_ZERO = "0"
 
 def _last_word(standing: Standing, known: AlertsKnown) -> tuple[Money | None, datetime | None]:
     """Return the spend when this budget was last spoken of in this period, and when that was."""
-    scope, period = standing.watch.scope, standing.period.label
-    rules = (Rule.of_budget(scope), Rule.FORECAST, Rule.CORRECTED)
-    alerts = [alert for rule in rules for alert in known.of(rule, scope, period)]
+    scope = standing.watch.scope
+    if not (about := known.about(scope, standing.period.label)):
+        return None, None
+    alerts = [alert for rule in (Rule.of_budget(scope), Rule.FORECAST, Rule.CORRECTED) for alert in about.get(rule, ())]
     told = [(alert.told_at, alert.told_amount) for alert in alerts if alert.told_at and alert.told_amount]
     at, amount = max(told, key=lambda word: word[0], default=(None, ""))
     return (Money(Decimal(amount), standing.watch.currency) if amount else None), at

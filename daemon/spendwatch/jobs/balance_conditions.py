@@ -174,12 +174,12 @@ def _overdue(look: Look) -> Condition:
     )
     if not balance.is_overdue:
         return _unclear(found)
-    return replace(found, remind=look.policy.remind or _DAILY, escalates_from=look.watch.overdue_since)
+    return found._replace(remind=look.policy.remind or _DAILY, escalates_from=look.watch.overdue_since)
 
 
 def _unclear(condition: Condition) -> Condition:
     """Return it while it is not clear yet whether it has ended: there are no reminders, and nobody new is notified."""
-    return condition if not condition.holds else replace(condition, remind=None, escalate=None)
+    return condition if not condition.holds else condition._replace(remind=None, escalate=None)
 
 
 def _runways(look: Look, *, is_overdue: bool, ends: bool) -> Iterator[Condition]:
@@ -237,7 +237,7 @@ def differing_condition(policy: AccountPolicy, balance: Position, policies: Poli
     said = f"does not add up: computed {balance.computed}, reported {balance.reading.reported}" if holds else "adds up"
     summary = f"the balance of {name} {said}"
     found = _of_source(policy, balance, Rule.BALANCE_DIFFERING, policies, holds=holds, summary=summary)
-    return replace(found, remind=policies.operators_remind)
+    return found._replace(remind=policies.operators_remind)
 
 
 def _of_source(
@@ -250,7 +250,7 @@ def _of_source(
     name, scope = policy.name or policy.account, BudgetScope(policy.account)
     troubles = Troubles(policies, balance.billed.until if balance else None)
     found = troubles.of(rule, scope, account_name=name, name=name, balance=balance, **said)
-    return replace(found, amount=plain(balance.available.amount) if balance else "")
+    return found._replace(amount=plain(balance.available.amount) if balance else "")
 
 
 def judge_balances(

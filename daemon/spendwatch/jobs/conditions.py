@@ -253,7 +253,7 @@ def _channel_condition(
         detail="\n".join((died or trouble, *(f"nobody could be notified: {summary}" for summary in untold))),
         gone=channel.disabled,
     )
-    return replace(found, channels=_ways_around(channel.name, around))
+    return found._replace(channels=_ways_around(channel.name, around))
 
 
 def _unassigned(layout: str, examples: Sequence[str], troubles: Troubles) -> Condition:
@@ -261,9 +261,8 @@ def _unassigned(layout: str, examples: Sequence[str], troubles: Troubles) -> Con
     shown = [printable(example) if example else "no instance id" for example in examples]
     what = f"{layout}: usage whose workspace cannot be read, for example {shown[0]}"
     scope = NamedScope(Subject.LAYOUT, layout)
-    return replace(
-        troubles.of(Rule.UNASSIGNED, scope, holds=True, summary=what, detail="\n".join(shown)), remind=None, escalate=None
-    )
+    found = troubles.of(Rule.UNASSIGNED, scope, holds=True, summary=what, detail="\n".join(shown))
+    return found._replace(remind=None, escalate=None)
 
 
 def _rejection_conditions(

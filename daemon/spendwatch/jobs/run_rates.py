@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta, tzinfo
 from decimal import Decimal
-from itertools import groupby
+from itertools import groupby, repeat
 from math import nan
 
 from spendwatch.domain.money import EXACT
@@ -162,7 +162,9 @@ def _daily(usage: Iterable[Usage], policy: AccountPolicy, finer: Sequence[Watch]
 
 def _history(daily: Daily, ground: _Ground) -> History:
     days = days_up_to(ground.through)
-    amounts = array("d", (nan if day in ground.unknown else float(daily.get(day, 0)) for day in days))
+    amounts = array("d", map(float, map(daily.get, days, repeat(0))))
+    for day in ground.unknown:
+        amounts[days.index(day)] = nan
     return History(ground.through, ground.series, amounts, {day: daily[day] for day in days[-KEPT:] if day in daily})
 
 

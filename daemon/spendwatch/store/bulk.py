@@ -65,11 +65,12 @@ def _bound(connection: Connection, table: Table, name: str, values: Sequence[Any
         together = "".join(values)  # looked at at once: a million calls that change nothing take their time
         return values if together.isascii() and "\0" not in together else map(storable, values)
     if isinstance(kind, Written) and None not in values:
-        return map(kind.write, values)
-    convert = kind.dialect_impl(connection.dialect).bind_processor(connection.dialect)
+        convert: Callable[[Any], Any] | None = kind.write
+    else:
+        convert = kind.dialect_impl(connection.dialect).bind_processor(connection.dialect)
     if convert is None:
         return values
-    is_constant = values.count(values[0]) == len(values)
+    is_constant = values[0] == values[-1] and values.count(values[0]) == len(values)
     return [convert(values[0])] * len(values) if is_constant else map(convert, values)
 
 

@@ -154,11 +154,11 @@ class Amount(TypeDecorator[Decimal]):
         amount = parse_amount(text)
         return text if dialect.name == "sqlite" else amount
 
-    def process_result_value(self, value: Any | None, dialect: Dialect) -> Decimal | None:  # noqa: ANN401 -- the base class says so
-        """Return the amount without trailing zeros, as SQLite holds it, so that both databases give the same text."""
-        if value is None or dialect.name == "sqlite":
-            return None if value is None else Decimal(value)
-        return Decimal(plain(Decimal(value)))
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Decimal | None]:
+        """Return what reads the column: amounts without trailing zeros, as SQLite holds them, on both databases."""
+        del coltype
+        read: Callable[[Any], Decimal] = Decimal if dialect.name == "sqlite" else lambda value: Decimal(plain(Decimal(value)))
+        return lambda value: None if value is None else read(value)
 
 
 class Moment(TypeDecorator[datetime]):
@@ -270,6 +270,8 @@ def decimal_sum(amounts: str | None) -> str:
 
     SQLite makes the list without calling Python for each row, and in between other threads get their turn.
     """
+    if amounts and "," not in amounts:
+        return amounts  # it is plain: of most days and resources there is one row
     several = map(Decimal, (amounts or "0").split(","))
     return plain(exact_sum(exact_sum(some) for some in batches(several)))
 

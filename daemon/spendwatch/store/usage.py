@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from itertools import groupby
+from operator import itemgetter
 
 from sqlalchemy import Connection, case, func, select
 
@@ -39,7 +40,7 @@ def usage_by_day(
     query = select(*keys, ExactSum(spend.c.billed_cost))
     query = query.where(rows_of(series, products, days), spend.c.charge.in_(PACED))
     rows = connection.execute(query.group_by(*keys).order_by(*keys), execution_options={"yield_per": _AT_ONCE})
-    for values, found in groupby(rows, key=lambda row: tuple(row[:-2])):
+    for values, found in groupby(rows, key=itemgetter(slice(-2))):
         named = {dimension: str(value) for dimension, value in zip(by, values, strict=False)}
         yield Usage(named, Currency(values[-1]), {row[-2]: row[-1] for row in found})
 
