@@ -179,7 +179,7 @@ class Splitting:
         enough: Decimal = ENOUGH,
     ) -> Causes:
         """Return the causes of the sums, split as finely as `most` of them make `enough` of the whole."""
-        whole = exact_sum(spent.amount for spent in sums)
+        whole = exact_sum([spent.amount for spent in sums])
         tried: list[_Split] = []
         for way in _telling(ways, self.shared):
             tried.append(self._split(sums, way, most))

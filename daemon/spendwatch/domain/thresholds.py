@@ -139,7 +139,7 @@ def level_conditions(
             remind=remind,
             escalate=escalate,
             budget=budget,
-            is_news=is_news(level, before, watch.budget),
+            is_news=not before or is_news(level, before, watch.budget),
             heard=heard,
             figures=partial(spend_facts, standing, level, known, forecast=forecast),
         )
