@@ -11,7 +11,7 @@ import pytest
 
 from domain_builders import ACME, FINANCE, NOW, Book
 from folders import REPOSITORY
-from spendwatch.domain.alert import Acknowledgement, Alert, AlertKey, AlertState, Rule
+from spendwatch.domain.alert import Acknowledgement, Alert, AlertKey, AlertState, Rule, alert_id
 from spendwatch.domain.notification import Facts
 from spendwatch.domain.policy import ChannelName, Escalation, Severity
 from spendwatch.domain.review import Condition, Verdict, expire, review_conditions
@@ -55,7 +55,8 @@ def condition(key: AlertKey, event: str) -> Condition:
 
 def in_state(key: AlertKey, state: str) -> Book:
     """Return a book in which the alert of that key is in that state, since a day."""
-    book, fired = Book(), Alert.begun(key, Severity.WARNING, tells=True, amount="", summary="", now=NOW)
+    book, begun = Book(), Alert(alert_id(key, 1), key, 1, Severity.WARNING, AlertState.FIRING, NOW)
+    fired = begun.told_again("", NOW)
     over = replace(fired, state=AlertState.RESOLVED, resolved_at=NOW)
     alerts = {"escalated": replace(fired, escalated_at=NOW), "resolved": over, "lapsed": replace(over, lapsed=True)}
     if state != "none":

@@ -177,14 +177,14 @@ class Alert:
     severity: Severity
     state: AlertState
     since: datetime
-    resolved_at: datetime | None
-    told_at: datetime | None
+    resolved_at: datetime | None = None
+    told_at: datetime | None = None
     """When it was last put into words; None while a graver alert of its rule spoke for it."""
-    times_told: int
+    times_told: int = 0
     """How many notifications it had of its own: none where it was put into the words of a graver alert of its matter."""
-    amount: str
+    amount: str = ""
     """Spend or available balance when it fired, as plain decimal text; empty where there is none."""
-    summary: str
+    summary: str = ""
     """One line for lists."""
     budget: str = ""
     """The budget that it was judged by when it fired, as plain decimal text; empty where there was none."""
@@ -194,36 +194,6 @@ class Alert:
     """When additional channels were notified of it."""
     lapsed: bool = False
     """Whether it ended because the configuration changed: then it may begin again, whatever its rule."""
-
-    @classmethod
-    def begun(
-        cls,
-        key: AlertKey,
-        severity: Severity,
-        *,
-        tells: bool,
-        amount: str,
-        summary: str,
-        now: datetime,
-        episode: int = 1,
-        budget: str = "",
-    ) -> Alert:
-        """Return an alert that starts now; if it does not notify, a more severe one does."""
-        return cls(
-            id=alert_id(key, episode),
-            key=key,
-            episode=episode,
-            severity=severity,
-            state=AlertState.FIRING,
-            since=now,
-            resolved_at=None,
-            told_at=now if tells else None,
-            times_told=1 if tells else 0,
-            amount=amount,
-            summary=summary,
-            budget=budget,
-            told_amount=amount if tells else "",
-        )
 
     def told_again(self, amount: str, now: datetime) -> Alert:
         """Return the alert as it is once it has been put into words again, at that spend or available balance."""

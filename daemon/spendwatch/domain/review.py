@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import NamedTuple
 
-from spendwatch.domain.alert import Acknowledgement, Alert, AlertId, AlertKey, AlertState, Matter, Rule
+from spendwatch.domain.alert import Acknowledgement, Alert, AlertId, AlertKey, AlertState, Matter, Rule, alert_id
 from spendwatch.domain.notification import Facts, Held, Notification, Reason, notification_id
 from spendwatch.domain.period import parse_period
 from spendwatch.domain.policy import ChannelName, Escalation, Severity, channels_of
@@ -84,9 +84,6 @@ class Condition(NamedTuple):
         return self.figures(also) if self.figures else replace(self.facts, also=also) if also else self.facts
 
 
-_NONE: Mapping[Rule, Sequence[Alert]] = {}
-
-
 class AlertsKnown:
     """The alerts on record, for look-ups by key and by rule and scope, and who acknowledged them."""
 
@@ -111,7 +108,7 @@ class AlertsKnown:
 
     def about(self, scope: AlertScope, period: str) -> Mapping[Rule, Sequence[Alert]]:
         """Return the alerts of one scope in a period by their rules."""
-        return self._by_scope.get((scope, period), _NONE)
+        return self._by_scope.get((scope, period), {})
 
     def escalated_at(self, key: AlertKey) -> datetime | None:
         """Return when additional channels were notified of what has this key and fires."""
@@ -215,22 +212,24 @@ def _fire(new: Sequence[tuple[Condition, int]], firing: Sequence[Condition], kno
     speaks = gravest.is_news
     if speaks is None:
         speaks = all(condition.grave < gravest.grave for condition in firing)
-    alerts = tuple(
-        Alert.begun(
+    alerts = [
+        Alert(
+            alert_id(condition.key, episode),
             condition.key,
+            episode,
             condition.severity,
-            tells=speaks and condition is gravest,
+            AlertState.FIRING,
+            now,
             amount=condition.amount,
             summary=condition.summary,
-            now=now,
-            episode=episode,
             budget=condition.budget,
         )
         for condition, episode in new
-    )
+    ]
     if not speaks:
-        return Verdict(alerts)
-    return Verdict(alerts, (_say_all(alerts[-1], Reason.FIRED, [condition for condition, _ in new], known, now),))
+        return Verdict(tuple(alerts))
+    alerts[-1] = alerts[-1].told_again(gravest.amount, now)
+    return Verdict(tuple(alerts), (_say_all(alerts[-1], Reason.FIRED, [condition for condition, _ in new], known, now),))
 
 
 def _resolve(ended: Sequence[Condition], known: AlertsKnown, now: datetime) -> Verdict:

@@ -293,10 +293,8 @@ def _route_channel(
         return [digest], [*rows, *(_ended(one, channel, now, digest.id) for mine in ready.values() for one in mine)]
     sent: list[Notification] = []
     for one in news:
-        told = one.said
-        if one.row or channel not in told.channels:
-            told = _late(one, channel, now)
-            sent.append(told)
+        told = _late(one, channel, now) if one.row or channel not in one.said.channels else one.said
+        sent += [] if told is one.said else [told]
         others = (other for other in ready[one.said.alert] if other.row or other is not one)
         rows += [_ended(other, channel, now, told.id) for other in others]
     return sent, rows

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import structlog
 
-from spendwatch.domain.alert import Alert, AlertKey, AlertState, Rule
+from spendwatch.domain.alert import Alert, AlertKey, AlertState, Rule, alert_id
 from spendwatch.domain.errors import DeliveryError, LedgerDamagedError, LedgerUnavailableError
 from spendwatch.domain.notification import Delivery, Facts, Reason, first_attempt
 from spendwatch.domain.period import Clock
@@ -73,16 +73,10 @@ class LedgerAlarm:
         """Notify over every channel of the operators, and retry what was not delivered."""
         now, trouble = self._monotonic(), self.trouble
         if trouble and self._alert is None:
-            moment = self._clock()
-            self._alert = Alert.begun(
-                AlertKey(Rule.LEDGER_FAILING, _SCOPE),
-                Severity.CRITICAL,
-                tells=True,
-                amount="",
-                summary=trouble,
-                now=moment,
-                episode=int(moment.timestamp()),
-            )
+            key, moment = AlertKey(Rule.LEDGER_FAILING, _SCOPE), self._clock()
+            episode = int(moment.timestamp())
+            begun = Alert(alert_id(key, episode), key, episode, Severity.CRITICAL, AlertState.FIRING, moment, summary=trouble)
+            self._alert = begun.told_again("", moment)
             self._put(Reason.FIRED, trouble, channels, operators)
         elif trouble and self._alert and now - self._told_at >= _REMIND:
             self._alert = self._alert.told_again("", self._clock())
