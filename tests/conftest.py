@@ -11,6 +11,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 from sqlalchemy import Engine
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
@@ -48,6 +49,9 @@ def _is_room_in_memory() -> bool:
 
 if "TMPDIR" not in os.environ and _is_room_in_memory():
     os.environ["TMPDIR"] = tempfile.tempdir = _MEMORY
+
+# Where rich is installed, structlog's default shows a traceback with all local variables: a second without the event loop.
+structlog.get_config()["processors"][-1].exception_formatter = structlog.dev.plain_traceback
 
 settings.register_profile("everyday", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("everyday")
