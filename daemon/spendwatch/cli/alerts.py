@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta, tzinfo
+from functools import partial
 
 import click
 
@@ -29,10 +30,7 @@ def alerts(place: Place, *, everything: bool, as_json: bool) -> int:
     settings = place.settings()
     with opened_store(settings, read_only=True) as store:
         found = ListedAlerts.of(store, system_clock(), everything=everything)
-    screen = console()
-
-    def json(alert: Alert) -> dict[str, object]:
-        return found.json(alert, settings.zone)
+    screen, json = console(), partial(found.json, zone=settings.zone)
 
     def row(alert: Alert) -> tuple[str, ...]:
         times = f"{found.notified.get(alert.id, 0)}x" if alert.times_told else "with another"

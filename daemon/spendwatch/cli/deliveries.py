@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Set as AbstractSet
 from contextlib import redirect_stdout, suppress
+from functools import partial
 from typing import NamedTuple
 
 import click
@@ -56,12 +57,8 @@ def list_deliveries(place: Place, state: str | None = None, limit: int = 50, *, 
         return (*names, moment, clean(one.notification.type), clean(one.last_error))
 
     headings = ("ID", "CHANNEL", "TARGET", "STATE", "ATTEMPTS", "SETTLED OR NEXT", "WHAT", "LAST ERROR")
-    none = "No delivery on record."
-
-    def json(one: Delivery) -> dict[str, object]:
-        return found.json(one, settings.zone)
-
-    less = ("ATTEMPTS", "WHAT")
+    none, less = "No delivery on record.", ("ATTEMPTS", "WHAT")
+    json = partial(found.json, zone=settings.zone)
     if not as_json:
         screen = console(err=True)
         for note in channel_notes(found.channels, found.now, settings.zone):

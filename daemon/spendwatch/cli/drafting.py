@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
+from spendwatch.addresses import is_loopback
 from spendwatch.channels.email_settings import EmailConfig, Security
 from spendwatch.cli.discovery import FoundAccount
 from spendwatch.domain.commodity import MODEL_STUDIO
@@ -132,8 +133,7 @@ def security_of(host: str, port: int) -> Security:
     """Return how a server on that port is usually reached; one on this machine without encryption."""
     if port == _TLS_PORT:
         return Security.TLS
-    is_here = host in {"localhost", "::1"} or host.startswith("127.")
-    return Security.NONE if is_here and port != _STARTTLS_PORT else Security.STARTTLS
+    return Security.NONE if is_loopback(host) and port != _STARTTLS_PORT else Security.STARTTLS
 
 
 def _text(value: str) -> str:

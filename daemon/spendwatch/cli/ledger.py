@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 
 import click
@@ -59,11 +60,7 @@ def list_statements(place: Place, limit: int = 50, *, as_json: bool = False) -> 
 
     counts = ("LINES", "NEW", "CHANGED", "GONE")
     headings = ("ID", "ENTERED", "SOURCE", "LAYOUT", "MONTHS", *counts, "FILE")
-    none = "No statement on record."
-
-    def json(one: EnteredStatement) -> dict[str, object]:
-        return entered_json(one, settings.zone)
-
+    none, json = "No statement on record.", partial(entered_json, zone=settings.zone)
     # Names of bills differ in their middle, by the time of the export.
     return print_list("statements", found, json if as_json else None, headings, row, none=none, right=counts, is_whole=True)
 

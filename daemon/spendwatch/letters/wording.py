@@ -90,7 +90,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(pad=pad, align=_align, hashes=_hashes, lines=_lines, widest=_widest, whole=_whole)
+    environment.filters.update(pad=pad, hashes=_hashes, lines=_lines, width=width, whole=_whole)
     return environment
 
 
@@ -106,17 +106,10 @@ def width(text: str) -> int:
     return len(text) if text.isascii() else sum(2 if east_asian_width(char) in "WF" else 1 for char in text)
 
 
-def pad(text: str, columns: int) -> str:
+def pad(text: str, columns: int, *, before: bool = False) -> str:
     """Return the text filled up with blanks to that many columns."""
-    return text + " " * (columns - width(text))
-
-
-def _align(text: str, columns: int) -> str:
-    return " " * (columns - width(text)) + text
-
-
-def _widest(texts: list[str]) -> int:
-    return max((width(text) for text in texts), default=0)
+    blanks = " " * (columns - width(text))
+    return blanks + text if before else text + blanks
 
 
 def _hashes(length: int) -> str:

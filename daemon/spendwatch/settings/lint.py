@@ -8,6 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from itertools import count, takewhile
+from pathlib import Path
 
 from pydantic import BaseModel
 
@@ -21,7 +22,6 @@ from spendwatch.domain.suggestions import did_you_mean, suggestion
 from spendwatch.jobs.sample_alert import samples
 from spendwatch.letters.own_words import OwnWords, template_mistakes, wording_of
 from spendwatch.settings import Settings
-from spendwatch.settings.files import Location
 from spendwatch.settings.layers import Layers
 from spendwatch.settings.urls import split
 from spendwatch.settings.value_types import threshold
@@ -75,7 +75,6 @@ class Examined:
     """A configuration without mistakes, and where everything in it is written."""
 
     settings: Settings
-    location: Location
     main: Layers = field(repr=False)
     files: Mapping[str, Layers] = field(repr=False)
     """By the name of each workspace file."""
@@ -150,13 +149,13 @@ class Examined:
                     yield _warning(self.files[file], ("name",), f"{policy.name!r} is also the name of {other}")
 
     def _folder(self) -> Iterator[ConfigMistake]:
-        folder, main = self.location.folder, self.location.main
+        main = Path(self.main.document.file)
         if self.files or all(one.thresholds or one.spike for one in self.settings.accounts):
             return
-        stray = ", ".join(sorted(file.name for file in folder.glob("*.y*ml") if file.name != main.name))
+        stray = ", ".join(sorted(file.name for file in main.parent.glob("*.y*ml") if file.name != main.name))
         why = "there is no workspace file in this folder: no budget of a workspace is watched"
         hint = f"; {stray} beside {main.name} is not read" if stray else ""
-        yield Place(str(folder / "workspaces")).mistake("", why + hint)
+        yield Place(str(main.parent / "workspaces")).mistake("", why + hint)
 
     def _workspace(
         self, policy: WorkspacePolicy, layers: Layers, seen: Mapping[str, Collection[Seen]]

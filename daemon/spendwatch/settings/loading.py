@@ -68,7 +68,7 @@ def examine(place: Path, outside: Outside | None = None, *, with_secrets: bool =
     if found.mistakes or found.said is None:
         raise ConfigError(*found.mistakes)
     said = {MAIN: found.said, **found.workspaces}
-    return Examined(found.complete(), Location.of(place), found.layers, found.files, said)
+    return Examined(found.complete(), found.layers, found.files, said)
 
 
 def load_usable(
