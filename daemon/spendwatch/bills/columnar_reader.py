@@ -14,7 +14,6 @@ from spendwatch.bills.checksum_scan import ScanResult
 from spendwatch.bills.dimensions import DATE_LENGTH, SEPARATOR
 from spendwatch.bills.header import Header
 from spendwatch.bills.layouts.layout import PAYMENTS, Field
-from spendwatch.bills.texts import Text
 from spendwatch.domain.money import SCALE, WHOLE_DIGITS
 from spendwatch.domain.statement import Identity
 
@@ -139,14 +138,16 @@ def _cleaned(cell: pl.Expr) -> pl.Expr:
     return cell.str.strip_chars(BLANKS).str.strip_chars_start(QUOTES)
 
 
-def columnar_frames(text: Text, header: Header, categories: Categories, identity: Identity) -> Iterator[pl.DataFrame]:
+def columnar_frames(
+    path: Path, head: bytes, header: Header, categories: Categories, identity: Identity
+) -> Iterator[pl.DataFrame]:
     """Yield the file's lines as exact columns, or raise `DoubtError`. Believe them only if `vouch` agrees in the end.
 
     The head, for most files the whole, is checked as strictly as CSV can be. Behind it, stray quotes in cells that are not
     reads are not looked for, as long as they leave lines and cells in their places.
     """
-    _check_strictly(text.head, header)
-    rounds = header.layout.is_of_others and _LONG_IN_HEAD.search(text.head) is not None
+    _check_strictly(head, header)
+    rounds = header.layout.is_of_others and _LONG_IN_HEAD.search(head) is not None
     names = [str(place) for place in range(len(header.cells))]
     columns = {field: pl.col(names[place]) for field, place in header.places.items()}
     # The last cell of a line may be empty if it is not the amount. Then every column is parsed, even those that nobody reads,
@@ -155,7 +156,7 @@ def columnar_frames(text: Text, header: Header, categories: Categories, identity
     surplus = [f"surplus {number}" for number in range(SURPLUS)] if header.ends_with_amount else []
     try:
         raw = pl.scan_csv(
-            text.path,
+            path,
             has_header=False,
             skip_lines=header.lines,
             schema=dict.fromkeys(names, pl.String) | dict.fromkeys(surplus, pl.Boolean),
@@ -184,10 +185,10 @@ def vouch(path: Path, survey: ScanResult, header: Header, lines: int) -> None:
         raise DoubtError
 
 
-def has_quotes_in_place(text: Text, header: Header) -> bool:
+def has_quotes_in_place(path: Path, header: Header) -> bool:
     """Return whether each quote in the file encloses a cell, or is doubled inside of one. The parser does not mind others."""
     lines = pl.scan_csv(
-        text.path,
+        path,
         has_header=False,
         skip_lines=header.lines,
         schema={"line": pl.String},

@@ -1,4 +1,4 @@
-"""Reads one bill file into exact lines by day: each of its texts by the layout of its header."""
+"""Reads one bill file into exact lines by day: each of the texts that it consists of by the layout of its header."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ from pathlib import Path
 import polars as pl
 
 from spendwatch.bills.bill import Portion, UnderstoodBill
-from spendwatch.bills.checksum_scan import ChecksumScan
+from spendwatch.bills.checksum_scan import ChecksumScan, digest_of
 from spendwatch.bills.columnar_reader import DoubtError, columnar_frames, exact_columns, has_quotes_in_place, vouch
 from spendwatch.bills.dimensions import PLACE, CellError, Interpreter, trait_fields
-from spendwatch.bills.header import Expected, Header, find_header
+from spendwatch.bills.header import Expected, Header, find_header, is_header
 from spendwatch.bills.layouts import LAYOUTS
 from spendwatch.bills.layouts.describeinstancebill import DESCRIBE_INSTANCE_BILL
 from spendwatch.bills.layouts.layout import Field
 from spendwatch.bills.lines import Lines
-from spendwatch.bills.names import Told, without_part
+from spendwatch.bills.names import Told, told_by_part, without_part
 from spendwatch.bills.pages import as_items, looks_like_pages, read_pages
 from spendwatch.bills.strict_reader import StrictReader
-from spendwatch.bills.texts import Text, head_of, texts_of
-from spendwatch.domain.errors import Refusal, UnreadableBillError
+from spendwatch.bills.unpacking.containers import opened
+from spendwatch.bills.unpacking.encodings import HEAD, made_utf_8
+from spendwatch.domain.errors import Refusal, UnreadableBillError, printable
 from spendwatch.domain.statement import DayKey, Identity, Kind, ReadingHints
 
 Progress = Callable[[str, float], None]
@@ -33,7 +34,7 @@ def read(path: Path, *, name: str, hints: ReadingHints, folder: Path, progress: 
     """Understand the file, or raise `UnreadableBillError` with every refusal. The folder is ours alone."""
     scan = ChecksumScan(path)
     try:
-        texts, remarks = texts_of(path, name=name, folder=folder, progress=lambda share: progress("unpacking", share))
+        texts, remarks = _texts_of(path, name=name, folder=folder, progress=lambda share: progress("unpacking", share))
         portions = _Reader(name, hints, folder, scan, progress).portions(texts)
         return UnderstoodBill(portions, scan.finish().digest, remarks)
     except UnreadableBillError as error:
@@ -41,10 +42,33 @@ def read(path: Path, *, name: str, hints: ReadingHints, folder: Path, progress: 
 
 
 @dataclass(frozen=True, slots=True)
+class _Text:
+    """One text: a table of lines, or answers of the API."""
+
+    name: str
+    """The name of the member of an archive, or of the file itself."""
+    path: Path
+    """Where it stands as UTF-8."""
+    head: bytes
+    """Its first lines."""
+    told: Told
+    """The facts in the names of the text and of the file that it came in."""
+    is_member: bool
+    """Whether it is one of several in its file."""
+
+    def refused(self, error: UnreadableBillError) -> UnreadableBillError:
+        """Return the refusals, each naming the member of the archive that it is about."""
+        if not self.is_member:
+            return error
+        refusals = (replace(one, reason=f"{printable(self.name)}: {one.reason}") for one in error.refusals)
+        return UnreadableBillError(*refusals, digest=error.digest)
+
+
+@dataclass(frozen=True, slots=True)
 class _Table:
     """A text with a table of lines, and its header."""
 
-    text: Text
+    text: _Text
     header: Header
 
     @property
@@ -66,7 +90,7 @@ class _Reader:
     """Of the file as it came."""
     progress: Progress
 
-    def portions(self, texts: Sequence[Text]) -> list[Portion]:
+    def portions(self, texts: Sequence[_Text]) -> list[Portion]:
         """Return what the texts say, parts of one statement together."""
         portions = [self._portion_of_pages(text) for text in texts if looks_like_pages(text.head)]
         statements: dict[tuple[object, ...], list[_Table]] = {}
@@ -76,19 +100,19 @@ class _Reader:
                 statements.setdefault(table.statement, []).append(table)
         return [*portions, *map(self._portion, statements.values())]
 
-    def _table(self, text: Text) -> _Table:
+    def _table(self, text: _Text) -> _Table:
         expected = Expected((text.name, self.name), self.hints.layout)
         try:
             return _Table(text, find_header(text.head, expected, LAYOUTS))
         except UnreadableBillError as error:
             raise text.refused(error) from error
 
-    def _portion_of_pages(self, text: Text) -> Portion:
+    def _portion_of_pages(self, text: _Text) -> Portion:
         try:
             pages = read_pages(text.path, self.folder)
         except UnreadableBillError as error:
             raise text.refused(error) from error
-        head = head_of(pages.path)
+        head = _head_of(pages.path)
         kind = Kind.SNAPSHOT if pages.is_complete else Kind.UPSERT
         table = replace(text, path=pages.path, head=head, told=replace(text.told, kind=kind))
         try:
@@ -123,10 +147,10 @@ class _Reader:
         for table in tables:
             text, header, before = table.text, table.header, lines.count
             scan = self._survey(text)
-            for frame in columnar_frames(text, header, lines.categories, lines.identity):
+            for frame in columnar_frames(text.path, text.head, header, lines.categories, lines.identity):
                 lines.add(frame, text.told.part)
             # A line without a date may have a time, or sum up the others.
-            if lines.interpreter.has_undated or (lines.has_quotes and not has_quotes_in_place(text, header)):
+            if lines.interpreter.has_undated or (lines.has_quotes and not has_quotes_in_place(text.path, header)):
                 raise DoubtError
             vouch(text.path, scan.finish(), header, lines.count - before)
         return lines
@@ -138,7 +162,7 @@ class _Reader:
             columns = {field: pl.col(field) for field in fields}
             progress = partial(self.progress, "reading with care")
             try:
-                for batch in StrictReader(table.text, header, lines.interpreter, progress).batches():
+                for batch in StrictReader(table.text.path, header, lines.interpreter, progress).batches():
                     raw = pl.LazyFrame(batch, schema=dict.fromkeys(columns, pl.String))
                     for frame in exact_columns(raw, columns, lines.categories, lines.identity):
                         lines.add(frame, table.text.told.part)
@@ -146,7 +170,7 @@ class _Reader:
                 raise table.text.refused(error) from error
         return lines
 
-    def _survey(self, text: Text) -> ChecksumScan:
+    def _survey(self, text: _Text) -> ChecksumScan:
         scan = self.scan if text.path == self.scan.path else ChecksumScan(text.path, with_digest=False)
         scan.progress = partial(self.progress, "reading")
         return scan
@@ -176,3 +200,39 @@ def _identity(header: Header, kind: Kind) -> Identity:
 def _selection(header: Header, told: Told, kind: Kind) -> str:
     is_summed_up = kind is Kind.AGGREGATE and header.layout.kind is not Kind.AGGREGATE
     return ".".join(filter(None, (told.selection, "aggregate" if is_summed_up else "")))
+
+
+def _texts_of(path: Path, *, name: str, folder: Path, progress: Callable[[float], None]) -> tuple[list[_Text], list[str]]:
+    """Return the texts of the file, and what the operator should know about how they came; the folder is ours alone.
+
+    `UnreadableBillError` if one of them cannot be read.
+    """
+    found = opened(path, name=name, folder=folder, progress=progress)
+    distinct = {digest_of(part.path): part for part in found.parts} if len(found.parts) > 1 else {"": found.parts[0]}
+    remarks = list(found.remarks)
+    if twice := len(found.parts) - len(distinct):
+        members = "1 member of the archive is" if twice == 1 else f"{twice} members of the archive are"
+        remarks.append(f"{members} exactly the same as another one; one of each counts")
+    texts = []
+    for part in distinct.values():
+        told = told_by_part(name, part.name)
+        text, remark = _decoded(_Text(part.name, part.path, b"", told, is_member=len(distinct) > 1), folder)
+        texts.append(text)
+        remarks.append(remark)
+    return texts, list(dict.fromkeys(filter(None, remarks)))
+
+
+def _head_of(path: Path) -> bytes:
+    """Return the first bytes of a file: those in which its header is looked for."""
+    with path.open("rb") as file:
+        return file.read(HEAD)
+
+
+def _decoded(text: _Text, folder: Path) -> tuple[_Text, str]:
+    try:
+        path, remark = made_utf_8(text.path, folder, is_header)
+    except UnreadableBillError as error:
+        raise text.refused(error) from error
+    if path != text.path and text.is_member:
+        text.path.unlink()  # room on the disk: what it says stands elsewhere now
+    return replace(text, path=path, head=_head_of(path)), remark

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from pathlib import Path
 
 from spendwatch.bills.cells import (
     MOST_DECIMALS,
@@ -25,7 +26,6 @@ from spendwatch.bills.cells import (
 from spendwatch.bills.dimensions import PLACE, SEPARATOR, CellError, Interpreter
 from spendwatch.bills.header import Header
 from spendwatch.bills.layouts.layout import Field
-from spendwatch.bills.texts import Text
 from spendwatch.bills.unpacking.encodings import ACCEPTED
 from spendwatch.domain.errors import InvalidAmountError, Refusal, UnreadableBillError
 from spendwatch.domain.money import EXACT, SCALE, WHOLE_DIGITS, plain
@@ -64,13 +64,13 @@ def _word(cell: str) -> str:
 class StrictReader:
     """One careful pass over one file."""
 
-    def __init__(self, text: Text, header: Header, interpreter: Interpreter, progress: Callable[[float], None]) -> None:
+    def __init__(self, path: Path, header: Header, interpreter: Interpreter, progress: Callable[[float], None]) -> None:
         """Read nothing yet; `progress` is called with the share of the file that is done."""
-        self._text = text
+        self._path = path
         self._header = header
         self._interpreter = interpreter
         self._progress = progress
-        self._size = max(1, text.path.stat().st_size)
+        self._size = max(1, path.stat().st_size)
         self._refusals: list[Refusal] = []
         self._places: set[tuple[str, ...]] = set()
         self._understood: dict[tuple[str, ...], str] = {}
@@ -123,7 +123,7 @@ class StrictReader:
     def _lines(self) -> Iterator[str]:
         """Yield the physical lines after the header."""
         number, read, line = 0, 0, "\n"
-        with self._text.path.open(encoding="utf-8", newline="") as file:
+        with self._path.open(encoding="utf-8", newline="") as file:
             for number, line in enumerate(iter(lambda: file.readline(2 * _LONGEST_CELL), ""), start=1):
                 if "\0" in line:
                     self._refuse(Refusal("a NUL byte", line=number))
@@ -136,7 +136,7 @@ class StrictReader:
             self._refuse(Refusal("the last line has no line break, so the file may be cut off", line=number))
 
     def _undecodable_line(self) -> int:
-        with self._text.path.open("rb") as file:
+        with self._path.open("rb") as file:
             for number, line in enumerate(file, start=1):
                 try:
                     line.decode("utf-8")
