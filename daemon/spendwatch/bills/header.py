@@ -58,24 +58,9 @@ def find_header(head: bytes, expected: Expected = NOTHING_EXPECTED, layouts: Seq
     start, end = first_line(head)
     if start == end:
         raise UnreadableBillError(Refusal("the file has no header line"))
-    size = head.find(b"\n", end) + 1 or len(head)
-    return _header(head[start:end], expected, layouts, lines=1 + head.count(b"\n", 0, start), size=size)
-
-
-def is_header(line: str, separator: str = ",") -> bool:
-    """Return whether a line is the header of some layout, or nearly so: then it names too many columns to do so by chance."""
+    lines = 1 + head.count(b"\n", 0, start)
     try:
-        cells = next(csv.reader([line.rstrip("\r\n")], strict=True, delimiter=separator), [])
-    except csv.Error:
-        return False
-    names = tuple(map(normalised, cells))
-    found = [(layout, layout.find(names)) for layout in ALL_LAYOUTS]
-    return any(layout.fits(places) or len(places) >= _NO_CHANCE for layout, places in found)
-
-
-def _header(line: bytes, expected: Expected, layouts: Sequence[Layout], *, lines: int, size: int) -> Header:
-    try:
-        text = line.decode("utf-8")
+        text = head[start:end].decode("utf-8")
         cells = tuple(next(csv.reader([text], strict=True)))
     except UnicodeDecodeError as error:
         refusal = Refusal("the header is not UTF-8", line=lines, accepts="UTF-8, with or without byte-order mark")
@@ -91,7 +76,18 @@ def _header(line: bytes, expected: Expected, layouts: Sequence[Layout], *, lines
         refusal = Refusal(f"the cells are separated by {sign}, not by commas", line=lines, accepts=_AS_EXPORTED)
         raise UnreadableBillError(refusal) from error
     _refuse_repeated(cells, places, line=lines)
-    return Header(layout, places, cells, lines, size)
+    return Header(layout, places, cells, lines, head.find(b"\n", end) + 1 or len(head))
+
+
+def is_header(line: str, separator: str = ",") -> bool:
+    """Return whether a line is the header of some layout, or nearly so: then it names too many columns to do so by chance."""
+    try:
+        cells = next(csv.reader([line.rstrip("\r\n")], strict=True, delimiter=separator), [])
+    except csv.Error:
+        return False
+    names = tuple(map(normalised, cells))
+    found = [(layout, layout.find(names)) for layout in ALL_LAYOUTS]
+    return any(layout.fits(places) or len(places) >= _NO_CHANCE for layout, places in found)
 
 
 def recognise(

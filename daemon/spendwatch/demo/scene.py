@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from email import message_from_bytes
@@ -16,7 +17,6 @@ from pathlib import Path
 
 from spendwatch.app import App
 from spendwatch.demo.bills import ACCOUNT, RESEARCH, TRAINING
-from spendwatch.demo.sinks import Sink, mail_sink, webhook_sink
 from spendwatch.domain.count import counted
 from spendwatch.domain.money import plain
 from spendwatch.domain.period import PROVIDER_ZONE, BillingPeriod
@@ -52,6 +52,16 @@ budget: {budget}
 """
 
 _SECRET = "whsec_" + "c3BlbmR3YXRjaCBkZW1vIHNlY3JldCwgbm90IHNlY3JldA=="
+
+_LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]+)", re.IGNORECASE)
+
+
+@dataclass(slots=True)
+class Sink:
+    """What arrived, and where it listens."""
+
+    port: int = 0
+    received: list[bytes] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +120,7 @@ async def furnished(kept: Path | None = None) -> AsyncIterator[Scene]:
     """Set the scene, in a folder that is cleared in the end or in that empty one."""
     with tempfile.TemporaryDirectory(prefix="spendwatch-demo-") as name:
         folder = kept or Path(name)
-        async with mail_sink() as mail, webhook_sink() as hook:
+        async with _mail_sink() as mail, _webhook_sink() as hook:
             config = _CONFIG.format(account=ACCOUNT, mail=mail.port, hook=hook.port)
             (folder / "spendwatch.yaml").write_text(config, encoding="utf-8")
             _furnish(folder)
@@ -135,3 +145,52 @@ async def speak(app: App) -> None:
     """Deliver what is due."""
     for channel in app.channels:
         await app.deliver(channel)
+
+
+@asynccontextmanager
+async def _mail_sink() -> AsyncIterator[Sink]:
+    """Run a mail server that accepts every letter."""
+    sink = Sink()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await _say(writer, b"220 demo")
+        while line := await reader.readline():
+            command = line[:4].upper()
+            if command == b"DATA":
+                await _say(writer, b"354 go on")
+                sink.received.append((await reader.readuntil(b"\r\n.\r\n"))[:-3].replace(b"\r\n..", b"\r\n."))
+            await _say(writer, b"221 bye" if command == b"QUIT" else b"250 ok")
+            if command == b"QUIT":
+                break
+        writer.close()
+
+    async with _listening(serve) as sink.port:
+        yield sink
+
+
+@asynccontextmanager
+async def _webhook_sink() -> AsyncIterator[Sink]:
+    """Run a webhook receiver that accepts every call."""
+    sink = Sink()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        length = _LENGTH.search(await reader.readuntil(b"\r\n\r\n"))
+        sink.received.append(await reader.readexactly(int(length[1]) if length else 0))
+        await _say(writer, b"HTTP/1.1 204 No Content\r\nconnection: close\r\n")
+        writer.close()
+
+    async with _listening(serve) as sink.port:
+        yield sink
+
+
+@asynccontextmanager
+async def _listening(serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]) -> AsyncIterator[int]:
+    """Serve every connection on a free port of the loopback and return the port."""
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+
+
+async def _say(writer: asyncio.StreamWriter, line: bytes) -> None:
+    writer.write(line + b"\r\n")
+    await writer.drain()

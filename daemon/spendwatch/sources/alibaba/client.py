@@ -182,23 +182,19 @@ class BssClient:
         )
         at = self.clock()
         asked = Asked(operation, at, signer.secrets, self.site)
-        answer = await self._fetched(request, signed(request, signer, at=at, nonce=secrets.token_hex(16)))
-        found = await asyncio.to_thread(document, answer, asked)
-        return successful(found, answer, asked), answer
-
-    async def _fetched(self, request: ApiRequest, headers: Mapping[str, str]) -> HttpAnswer:
-        query = f"?{request.canonical_query}" if request.query else ""
         asking = Request(
-            url=f"{self._base}/{query}",
+            url=f"{self._base}/?{request.canonical_query}" if query else f"{self._base}/",
             method="POST",
             content=request.body,
             headers={"accept": "application/json"},
-            credentials=headers,
+            credentials=signed(request, signer, at=at, nonce=secrets.token_hex(16)),
             most_bytes=_MOST_BYTES,
             deadline=self.timeout,
             silence=self.silence,
         )
-        return await fetched(self.client, request.action, asking)
+        answer = await fetched(self.client, operation.name, asking)
+        found = await asyncio.to_thread(document, answer, asked)
+        return successful(found, answer, asked), answer
 
 
 def _summary(
