@@ -11,7 +11,7 @@ import pytest
 from bill_builder import COLUMNS, TAGS, a_bill, a_line
 from oracle import month_to_date
 from small_ledger import SmallLedger, Sums
-from spendwatch.bills import reader, texts
+from spendwatch.bills import reader
 from spendwatch.domain.errors import UnreadableBillError
 
 NAME, CONTENT = a_bill(
@@ -128,7 +128,7 @@ def test_ten_thousand_damaged_files_are_refused_or_say_what_the_oracle_says(seed
 def test_behind_the_head_of_a_long_file_stray_quotes_in_unread_cells_change_nothing(
     content: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(texts, "HEAD", content.index(b"\n") + 100)
+    monkeypatch.setattr(reader, "HEAD", content.index(b"\n") + 100)
     assert check(content, dice_of(content[-30:]), 400, is_strict=False)
 
 
