@@ -362,6 +362,7 @@ async def test_a_refusal_in_the_body_of_a_200_is_one_and_told_with_its_words(bod
         b'{"code": 20000, "success": true}',
         b'{"errcode": null, "code": "queued"}',
         b"[1]",
+        b"[" * 60_000,
         b"ok",
         b"",
     ],

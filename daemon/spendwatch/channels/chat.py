@@ -5,17 +5,16 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import json
 import math
 import re
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, TypeAlias, TypeVar
 
 from spendwatch.channels.chat_settings import ChatSettings, SignedSettings
-from spendwatch.channels.http_channel import HttpChannel, Post, shared_pace
+from spendwatch.channels.http_channel import HttpChannel, Post, json_of, shared_pace
 from spendwatch.domain.errors import DeliveryError, PermanentDeliveryError, TemporaryDeliveryError
 from spendwatch.domain.notification import Delivery, Notification
 from spendwatch.letters.blocks import Block, Kind, blocks_of, fitted
@@ -172,15 +171,6 @@ class ChatChannel(ServiceChannel[_Config]):
     def _size(self, body: Body) -> int:
         """Return the size as the service counts it."""
         return len(as_sent(body))
-
-
-def json_of(answer: HttpAnswer) -> Mapping[str, object]:
-    """Return the object that the answer holds; an empty one where it holds none."""
-    try:
-        found = json.loads(answer.body)
-    except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def by_status(answer: HttpAnswer) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -99,6 +100,15 @@ def shared_pace(receiver: str, *, per_second: int, per_minute: int) -> RateLimit
     if key not in _paces:
         _paces[key] = RateLimiter(time.monotonic, per_second=per_second, per_minute=per_minute)
     return _paces[key]
+
+
+def json_of(answer: HttpAnswer) -> Mapping[str, object]:
+    """Return the object that the answer holds; an empty one where it holds none."""
+    try:
+        found = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def raise_unless_taken(answer: HttpAnswer, now: datetime) -> None:

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from urllib.parse import urlencode, urlsplit
 
-from spendwatch.channels.chat import json_of
 from spendwatch.channels.email_settings import OAuth2
+from spendwatch.channels.http_channel import json_of
 from spendwatch.connection import text_of
 from spendwatch.domain.errors import ForbiddenAddressError, TemporaryDeliveryError, UnreachableError
 from spendwatch.request import HttpPoster, is_sendable

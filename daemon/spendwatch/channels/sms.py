@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 from spendwatch.acs3 import AccessKey, ApiRequest, signed
-from spendwatch.channels.chat import CONTENT, ServiceChannel, Trouble, by_status, json_of
-from spendwatch.channels.http_channel import Post
+from spendwatch.channels.chat import CONTENT, ServiceChannel, Trouble, by_status
+from spendwatch.channels.http_channel import Post, json_of
 from spendwatch.channels.sms_settings import SmsConfig
 from spendwatch.connection import text_of
 from spendwatch.domain.errors import DeliveryError, TemporaryDeliveryError

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from spendwatch.channels.chat import CONTENT, Body, ChatChannel, Dialect, Trouble, by_status, json_of
+from spendwatch.channels.chat import CONTENT, Body, ChatChannel, Dialect, Trouble, by_status
 from spendwatch.channels.chat_settings import TeamsConfig
+from spendwatch.channels.http_channel import json_of
 from spendwatch.letters.parts import Letter
 from spendwatch.request import HttpAnswer
 

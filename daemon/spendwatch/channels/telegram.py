@@ -5,8 +5,9 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 
-from spendwatch.channels.chat import CONTENT, Body, ChatChannel, Dialect, Trouble, by_status, json_of, utf_16_units
+from spendwatch.channels.chat import CONTENT, Body, ChatChannel, Dialect, Trouble, by_status, utf_16_units
 from spendwatch.channels.chat_settings import TelegramConfig
+from spendwatch.channels.http_channel import json_of
 from spendwatch.letters.parts import Letter
 from spendwatch.request import HttpAnswer
 

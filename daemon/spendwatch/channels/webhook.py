@@ -5,11 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import json
 import re
 from datetime import datetime, tzinfo
 
-from spendwatch.channels.http_channel import HttpChannel, Post
+from spendwatch.channels.http_channel import HttpChannel, Post, json_of
 from spendwatch.channels.webhook_settings import WebhookConfig, private_keys, signing_keys
 from spendwatch.domain.errors import DeliveryError, PermanentDeliveryError
 from spendwatch.domain.notification import Delivery, Notification
@@ -18,7 +17,7 @@ from spendwatch.letters.json_body import JsonBody
 from spendwatch.request import HttpAnswer, HttpPoster
 
 _WHOLE = re.compile(r"-?[0-9]{1,9}", re.ASCII)
-_TEAMS_FAILED = "Webhook message delivery failed"
+_TEAMS_FAILED = b"Webhook message delivery failed"
 
 
 class WebhookChannel(HttpChannel[WebhookConfig]):
@@ -41,39 +40,30 @@ class WebhookChannel(HttpChannel[WebhookConfig]):
         number, moment = str(delivery.notification.id), str(int(now.timestamp()))
         headers = {"content-type": self._type, "webhook-id": number, "webhook-timestamp": moment}
         signed = b".".join((number.encode(), moment.encode(), body))
-        signatures = [f"v1,{_base64(hmac.digest(key, signed, hashlib.sha256))}" for key in self._keys]
-        signatures += [f"v1a,{_base64(key.sign(signed))}" for key in self._private_keys]
+        signatures = [("v1", hmac.digest(key, signed, hashlib.sha256)) for key in self._keys]
+        signatures += [("v1a", key.sign(signed)) for key in self._private_keys]
         if signatures:
-            headers["webhook-signature"] = " ".join(signatures)
+            headers["webhook-signature"] = " ".join(f"{kind},{base64.b64encode(one).decode()}" for kind, one in signatures)
         if delivery.maybe_repeated:
             headers["x-spendwatch-maybe-repeated"] = "yes"
         return Post(self._config.url, headers, body)
 
     def _refusal(self, answer: HttpAnswer) -> DeliveryError | None:
         """Return the error if an address takes the request and refuses in its body, as chat robots do."""
-        if answer.status // 100 != 2 or not _refuses(answer.body.decode(errors="replace")):  # noqa: PLR2004 -- the successful ones
+        if answer.status // 100 != 2 or not _refuses(answer):  # noqa: PLR2004 -- the successful ones
             return None
         return PermanentDeliveryError(f"HTTP {answer.status}, but the response reports an error: {answer.excerpt}")
 
 
-def _base64(signature: bytes) -> str:
-    return base64.b64encode(signature).decode()
-
-
-def _refuses(body: str) -> bool:
+def _refuses(answer: HttpAnswer) -> bool:
     """Return whether a body refuses what its status took: it has an `errcode` or `code` other than zero.
 
     A `code` from 200 to 299, or beside `"success": true`, is the way in which other gateways say that all is well.
     """
-    try:
-        said = json.loads(body)
-    except ValueError:
-        return body.startswith(_TEAMS_FAILED)
-    if not isinstance(said, dict) or said.get("success") is True or said.get("ok") is True:
+    said = json_of(answer)
+    if said.get("success") is True or said.get("ok") is True:
         return False
-    errcode, code = (_number(said.get(key)) for key in ("errcode", "code"))
-    return bool(errcode or (code and code // 100 != 2))  # noqa: PLR2004 -- the successful ones
-
-
-def _number(value: object) -> int:
-    return int(str(value)) if _WHOLE.fullmatch(str(value)) else 0
+    texts = (str(said.get(key)) for key in ("errcode", "code"))
+    errcode, code = (int(text) if _WHOLE.fullmatch(text) else 0 for text in texts)
+    is_ill = errcode or (code and code // 100 != 2)  # noqa: PLR2004 -- the successful ones
+    return bool(is_ill) or answer.body.startswith(_TEAMS_FAILED)

@@ -114,8 +114,8 @@ class _Round:
 
     def _claim(self, at_once: int, route: Route, *, is_first: bool) -> list[_Outcome]:
         """Return deliveries with the bytes to be sent, which are on record then, or with what is wrong."""
-        known, now = _known(self.name, self.health), self.clock()
-        self.known = known
+        now, found = self.clock(), (one for one in self.health.channels() if one.name == self.name)
+        self.known = known = next(found, ChannelHealth(self.name))
         if known.is_paused(now):
             self.outbox.take_up()  # what was claimed before the channel failed
             return []
@@ -146,16 +146,13 @@ class _Round:
                 break
             outcome = ready if ready.error else await _attempt(self.channel, ready.delivery, self.begun)
             self.has_failed |= _is_of_channel(outcome, self.known)
-            await self._settle(outcome)
-
-    async def _settle(self, outcome: _Outcome) -> None:
-        # Settled at once: what is on its way beside it may take minutes. What ends while others are written goes together.
-        # Known to the outbox before anything is waited for: an answer that came is not lost to a stop or a fault.
-        self._ended.append((outcome, _ended(outcome, self.known, self.outbox, self.clock())))
-        async with self._writing:
-            some, self._ended[:] = self._ended[:], []
-            for one in await asyncio.to_thread(self._write_down, some) if some else ():
-                self.settled(one)
+            # Settled at once: what is on its way beside it may take minutes. What ends while others are written goes together.
+            # Known to the outbox before anything is waited for: an answer that came is not lost to a stop or a fault.
+            self._ended.append((outcome, _ended(outcome, self.known, self.outbox, self.clock())))
+            async with self._writing:
+                some, self._ended[:] = self._ended[:], []
+                for one in await asyncio.to_thread(self._write_down, some) if some else ():
+                    self.settled(one)
 
     def _write_down(self, ended: Sequence[tuple[_Outcome, Settled]]) -> list[Settled]:
         """Write down how attempts ended, all in one transaction."""
@@ -222,10 +219,6 @@ def find_ways(outbox: Outbox, book: AlertBook, health: Health, around: Surroundi
 class _Outcome:
     delivery: Delivery
     error: TemporaryDeliveryError | PermanentDeliveryError | None = None
-
-
-def _known(name: ChannelName, health: Health) -> ChannelHealth:
-    return next((channel for channel in health.channels() if channel.name == name), ChannelHealth(name))
 
 
 def _threads(ready: Iterable[_Outcome]) -> Iterable[Sequence[_Outcome]]:

@@ -232,12 +232,8 @@ class Outgoing:
             # Not by httpx's own client: it would read the places of redirects, and fail where one is no URL; with its
             # transport alone, a request takes half as long again.
             called = _request(request, place, host, is_sent)
-            way = (
-                httpcore.AsyncConnectionPool(self._tls, proxy=proxy)
-                if proxy
-                else httpcore.AsyncHTTPConnection(called.url.origin, self._tls)
-            )
-            async with way as connection:
+            direct = httpcore.AsyncHTTPConnection(called.url.origin, self._tls)
+            async with httpcore.AsyncConnectionPool(self._tls, proxy=proxy) if proxy else direct as connection:
                 try:
                     response = await connection.handle_async_request(called)
                 except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
@@ -295,17 +291,13 @@ def _request(request: Request, place: Place, host: str, is_sent: asyncio.Event |
     headers = {**_USUAL, **request.headers, **request.credentials, "host": place.authority, "connection": "close"}
     if request.content or request.method != "GET":
         headers["content-length"] = str(len(request.content))
-    silence = request.silence.total_seconds()
+    limits = {"connect": _CONNECT_LIMIT, **dict.fromkeys(("read", "write"), request.silence.total_seconds())}
     return httpcore.Request(
         request.method,
         _url(place, host),
         headers=tuple(headers.items()),
         content=request.content,
-        extensions={
-            "sni_hostname": place.host,
-            "timeout": {"connect": _CONNECT_LIMIT, "read": silence, "write": silence, "pool": silence},
-            "trace": trace,
-        },
+        extensions={"sni_hostname": place.host, "timeout": limits, "trace": trace},
     )
 
 

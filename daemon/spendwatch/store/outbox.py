@@ -180,12 +180,9 @@ class Outbox(Book):
             unsent, unanswered = self._expired(connection, for_update=True)
             again = update(delivery).where(_is_attempting).values(state=_PENDING, owner=None)
             connection.execute(again.where(delivery.c.id.in_(unsent)).values(attempts=delivery.c.attempts - 1))
-            sent, unsent_yet = (
-                again.where(delivery.c.id.in_(unanswered), _MAYBE_SENT),
-                again.where(delivery.c.id.in_(unanswered)),
-            )
-            connection.execute(sent.values(state=_DEFERRED, last_error=_BROKEN_OFF, **self._ambiguous))
-            connection.execute(unsent_yet)
+            mine = again.where(delivery.c.id.in_(unanswered))
+            connection.execute(mine.where(_MAYBE_SENT).values(state=_DEFERRED, last_error=_BROKEN_OFF, **self._ambiguous))
+            connection.execute(mine)
             return len(unsent) + len(unanswered)
 
     def _expired(self, connection: Connection, *, for_update: bool = False) -> tuple[list[DeliveryId], list[DeliveryId]]:
