@@ -314,6 +314,11 @@ class Resolution:
     contents: Callable[[], Iterable[NewContent]] = tuple
     """Returns the fresh contents, one after the other."""
 
+    def counts(self, lines: int) -> tuple[int, int, int, int]:
+        """Return how many lines of a statement with so many are new, changed, the same, and how many others are gone."""
+        new, changed, gone = (sum(getattr(day, name) for day in self.days) for name in ("new", "changed", "gone"))
+        return new, changed, max(0, lines - new - changed), gone
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:

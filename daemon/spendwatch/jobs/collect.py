@@ -108,14 +108,9 @@ def _merge(file: BillFile, reading: Reading, desk: IngestContext) -> Receipt:
         now=now,
         closing=closing,
     )
-    new, changed, gone = (sum(getattr(day, name) for day in resolution.days) for name in ("new", "changed", "gone"))
-    same = max(0, statement.lines - new - changed)
     return Receipt(
         statement,
-        new=new,
-        changed=changed,
-        same=same,
-        gone=gone,
+        *resolution.counts(statement.lines),
         is_outranked=is_outranked(statement, held),
         lost=tuple(resolution.lost),
         lost_lines=resolution.lost_lines,

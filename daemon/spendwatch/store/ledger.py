@@ -143,7 +143,7 @@ class Ledger(Book):
             _require_unchanged(connection, statement.months, held)
             closed = closing or PeriodClose()
             before = spent_in_closed(connection, statement, closed)
-            number = enter(connection, statement, resolution.days, name=name, source=source, now=now)
+            number = enter(connection, statement, resolution, name=name, source=source, now=now)
             put_contents(connection, resolution.contents())
             put_statement_days(connection, number, statement)
             revision = current_revision(connection) + 1

@@ -107,6 +107,5 @@ def _put_originals(connection: Connection, source: SourceName, kept: Collection[
 
 
 def _delete(connection: Connection, table: Table, source: SourceName, column: str, values: Iterable[str]) -> None:
-    for batch in batches({"value": value} for value in values):
-        is_one = table.c[column].in_([row["value"] for row in batch])
-        connection.execute(delete(table).where(table.c.source == source, is_one))
+    for some in batches(values):
+        connection.execute(delete(table).where(table.c.source == source, table.c[column].in_(some)))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 
 from sqlalchemy import Column, Connection, Index, Integer, Table, UniqueConstraint, or_, select
 
 from spendwatch.domain.health import Rejection
-from spendwatch.domain.merging import ResolvedDay
+from spendwatch.domain.merging import Resolution
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import AccountId, Digest, Kind, SourceName, Statement, TaxBasis
 from spendwatch.store.columns import Row, begins_with, columns_like, columns_of, insert_into, metadata, upsert
@@ -80,18 +80,14 @@ def number_of(connection: Connection, identity: Digest) -> int | None:
 
 
 def enter(
-    connection: Connection, entered: Statement, days: Sequence[ResolvedDay], *, name: str, source: SourceName, now: datetime
+    connection: Connection, entered: Statement, resolution: Resolution, *, name: str, source: SourceName, now: datetime
 ) -> int:
     """Put a statement on record, and return its number. The same one exported once more is only newer."""
-    new, changed, gone = (sum(getattr(day, name) for day in days) for name in ("new", "changed", "gone"))
     row: Row = {
         **{name: getattr(entered, name) for name in _SAME},
+        **dict(zip(("new", "changed", "same", "gone"), resolution.counts(entered.lines), strict=True)),
         "name": name,
         "source": source,
-        "new": new,
-        "changed": changed,
-        "same": max(0, entered.lines - new - changed),
-        "gone": gone,
         "moment": entered.version.moment if entered.version else None,
         "received_at": now,
         "first_received_at": now,
