@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from sqlalchemy import select
 
@@ -35,12 +36,13 @@ def mismatches(one: Database, other: Database, series: Iterable[SeriesKey]) -> I
                 yield from _compared(one_day, found.get(one_day, ()), told.get(one_day, ()))
 
 
-def changes_of(database: Database, days: Iterable[ResolvedDay]) -> Iterator[Mismatch]:
+def changes_of(database: Database, days: Sequence[ResolvedDay]) -> Iterator[Mismatch]:
     """Yield which of these days differ from what is on record."""
     with database.reading() as connection:
-        for resolved in days:
-            found = rows_by_day(connection, resolved.key.month).get(resolved.key, ())
-            yield from _compared(resolved.key, found, resolved.rows())
+        for month, of_month in groupby(sorted(days, key=lambda day: day.key), key=lambda day: day.key.month):
+            found = rows_by_day(connection, month)
+            for one in of_month:
+                yield from _compared(one.key, found.get(one.key, ()), one.rows())
 
 
 def series_on_record(database: Database) -> frozenset[SeriesKey]:
