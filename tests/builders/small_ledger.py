@@ -97,10 +97,10 @@ class SmallLedger:
 
     def _resolve(self, plan: Plan, bill: UnderstoodBill | None, folder: Path) -> None:
         plan = plan.with_shared(SharedIds(plan, bill, {one: self.ids[one] for one in plan.contents}).days())
-        paths = {digest: folder / f"held-{digest}" for digest in plan.contents}
-        for digest, path in paths.items():
-            path.write_bytes(self.contents[digest])
-        resolving = Resolving(plan, paths, bill, folder)
+        held = tuple(plan.contents)
+        for place, digest in enumerate(held):
+            (folder / f"held-{place}").write_bytes(self.contents[digest])
+        resolving = Resolving(plan, held, bill, folder)
         places = (*plan.days, *plan.others)
         for group in resolving.groups():
             for place, outcome in resolving.resolve(group):

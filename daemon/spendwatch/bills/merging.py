@@ -22,10 +22,10 @@ from spendwatch.domain.statement import DayKey, Digest, Identity, SeriesKey
 class Resolving:
     """One change of the ledger: the days that are to be resolved."""
 
-    def __init__(self, plan: Plan, contents: Mapping[Digest, Path], bill: UnderstoodBill | None, folder: Path) -> None:
-        """Keep where the contents of the ledger are, and the bill that has the fresh ones."""
+    def __init__(self, plan: Plan, contents: Sequence[Digest], bill: UnderstoodBill | None, folder: Path) -> None:
+        """Keep which contents of the ledger are in the folder, and the bill that has the fresh ones."""
         self._plan = plan
-        self._contents = contents
+        self._contents = {digest: place for place, digest in enumerate(contents)}
         self._bill = bill
         self._folder = folder
         self._days = (*plan.days, *plan.others)
@@ -137,7 +137,7 @@ class Resolving:
 
     def _lines(self, digest: Digest, book: DimensionDictionary) -> pl.DataFrame:
         if digest in self._contents:
-            return read_chunk(self._contents[digest], book)
+            return read_chunk(self._folder / f"held-{self._contents[digest]}", book)
         assert self._bill is not None  # noqa: S101 -- what is fresh is the bill's
         return self._bill.fresh(digest, book)
 

@@ -42,8 +42,8 @@ class ResolveRequest:
     """Resolve days, and write roll-ups and fresh contents, which the bill has that is held, as files."""
 
     plan: Plan
-    contents: dict[Digest, Path]
-    """Where those are that the ledger holds."""
+    contents: tuple[Digest, ...]
+    """Those that the ledger holds, in the order of their files."""
     folder: Path
 
 
@@ -53,7 +53,7 @@ class ExportRequest:
 
     day: DayKey
     plan: Plan
-    contents: dict[Digest, Path]
+    contents: tuple[Digest, ...]
     into: Path
     products: tuple[str, ...] | None
     """Only lines of these; None means all."""

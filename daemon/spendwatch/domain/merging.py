@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import chain
 from typing import NamedTuple
@@ -50,6 +50,8 @@ class Held:
 
     That may be all lines of a day: then it has no line that counts.
     """
+    revision: int | None = field(default=None, compare=False)
+    """Of the ledger when it was read: as long as that is the same, so is all of this."""
 
     def with_statement(self, statement: Statement, received_at: datetime) -> Held:
         """Return what is held once the statement is recorded, in place of the same one as it was before."""

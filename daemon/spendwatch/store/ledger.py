@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import date, datetime
 
 from sqlalchemy import Connection
@@ -87,7 +88,6 @@ class Ledger(Book):
 
     has = reads(is_entered)
     has_statement = reads(is_on_record)
-    held = reads(held_of)
     telling_days = reads(telling_days_of)
     content = reads(content_of)
     ids = reads(ids_of)
@@ -192,6 +192,11 @@ class Ledger(Book):
             put_rejection(connection, rejection)
             forget_attempts(connection, rejection.digest)
 
+    def held(self, series: Iterable[SeriesKey]) -> Held:
+        """Return what is on record of these series, and of which revision that is."""
+        with self._database.reading() as connection:
+            return replace(held_of(connection, series), revision=current_revision(connection))
+
     def snapshot(self) -> AbstractContextManager[None]:
         """Let everything that this thread reads of the database be of one moment, until the end; write only after it."""
         return self._database.snapshot()
@@ -267,5 +272,5 @@ def _latest_series(connection: Connection, products: Sequence[str] | None) -> li
 
 
 def _require_unchanged(connection: Connection, series: Iterable[SeriesKey], held: Held) -> None:
-    if held_of(connection, series) != held:
+    if held.revision != current_revision(connection) and held_of(connection, series) != held:
         raise LedgerChangedError(_CHANGED)

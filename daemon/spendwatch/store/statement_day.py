@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy import (
     Column,
@@ -146,8 +146,9 @@ def _days(
     connection: Connection, series: SeriesKey, versions: Mapping[tuple[int, int], Version]
 ) -> Iterator[tuple[int, DayContent]]:
     query = select(statement_day).where(is_month(statement_day, series)).order_by(*statement_day.primary_key)
+    keys: dict[date, DayKey] = {}  # one for all statements: a month may have hundreds of a day
     for row in connection.execute(query):
-        key = DayKey(series.account, series.period, series.series, row.day)
+        key = keys.setdefault(row.day, DayKey(series.account, series.period, series.series, row.day))
         known = versions[row.statement, row.version]
         yield row.statement, DayContent(key, Digest(row.content), row.lines, Identity(row.identity), known)
 

@@ -110,9 +110,9 @@ class ReadingProcess(Dialogue):
     ) -> Iterator[Path]:
         with self._private_folder() as folder:
             resolver, into = Resolver(self, folder, self.patience), folder / "lines"
-            held = resolver.hand_over(plan, content)
+            held, size = resolver.hand_over(plan, content)
             request = ExportRequest(key, plan, held, into, None if products is None else tuple(products), is_usage)
-            resolver.ask(request, Done, held)
+            resolver.ask(request, Done, size)
             yield into
 
     @contextmanager

@@ -44,23 +44,25 @@ class Resolver:
     def resolve(self, plan: Plan, content: Callable[[Digest], bytes], ids: Callable[[Digest], bytes]) -> Resolution:
         """Resolve the days as planned. `content` gives what the ledger holds, one after the other; `ids` the ids of it."""
         plan = self._with_shared(plan, ids)
-        held = self.hand_over(plan, content)
-        answer = self.ask(ResolveRequest(plan, held, self.folder), DaysResolved, held)
+        held, size = self.hand_over(plan, content)
+        answer = self.ask(ResolveRequest(plan, held, self.folder), DaysResolved, size)
         return _resolution(plan, answer, self.folder, self.lines)
 
-    def hand_over(self, plan: Plan, content: Callable[[Digest], bytes]) -> dict[Digest, Path]:
-        """Write the contents that the plan needs and the bill does not have where the process can read them."""
-        held: dict[Digest, Path] = {}
-        for digest in plan.contents:
-            held[digest] = self.folder / f"held-{len(held)}"
+    def hand_over(self, plan: Plan, content: Callable[[Digest], bytes]) -> tuple[tuple[Digest, ...], int]:
+        """Write the contents that the plan needs and the bill does not have where the process can read them.
+
+        Return them in the order of their files, and their size.
+        """
+        held, size = tuple(plan.contents), 0
+        for place, digest in enumerate(held):
             lines = content(digest)
             with usable():
-                held[digest].write_bytes(lines)
-        return held
+                size += (self.folder / f"held-{place}").write_bytes(lines)
+        return held, size
 
-    def ask(self, request: Request, expected: type[A], held: Mapping[Digest, Path]) -> A:
-        """Return the answer to a request about these contents."""
-        seconds = self.seconds + sum(path.stat().st_size for path in held.values()) / SLOWEST
+    def ask(self, request: Request, expected: type[A], size: int) -> A:
+        """Return the answer to a request about so many bytes of contents."""
+        seconds = self.seconds + size / SLOWEST
         return self.dialogue.ask(request, expected, seconds=seconds, child=self.child)
 
     def _with_shared(self, plan: Plan, ids: Callable[[Digest], bytes]) -> Plan:
@@ -74,7 +76,7 @@ class Resolver:
             with usable(), path.open("ab") as file:
                 sizes[digest] = file.write(some)
         request = FindSharedRequest(plan, path, sizes)
-        found = frozenset(self.ask(request, SharedFound, {}).days)
+        found = frozenset(self.ask(request, SharedFound, 0).days)
         if not found <= {one.key for one in (*plan.days, *plan.others)}:
             raise InvalidAnswerError
         return plan.with_shared(found)
