@@ -6,6 +6,7 @@ import base64
 import html
 import re
 from collections.abc import Iterator
+from decimal import Decimal
 from html.parser import HTMLParser
 from importlib.resources import files
 from pathlib import Path
@@ -19,6 +20,7 @@ from bill_builder import ACCOUNT
 from browser import PROGRAM, Browser
 from home import RESEARCH
 from servers_web import WebHouse
+from spendwatch.domain.money import plain
 from spendwatch.letters.language import Language
 from spendwatch.web.rendering import texts
 
@@ -126,6 +128,67 @@ def test_what_the_money_went_to_is_that_of_report(scene: WebHouse) -> None:
         assert shown[1::2] == [row["share"] for row in rows]
 
 
+@pytest.mark.parametrize(("name", "column", "value"), [("workspace", "workspace", RESEARCH), ("key", "api_key", "1200345")])
+def test_every_number_of_a_part_is_that_of_the_commands(scene: WebHouse, name: str, column: str, value: str) -> None:
+    def report(by: str) -> list[dict[str, Any]]:
+        return list(scene.home.json("report", "--by", by, "--where", f"{column}={value}")["details"])
+
+    page = scene.get(PAGES[name], accept=HTML).text
+    (whole,), days = report(column), report("day")
+    lines = scene.home.json("status")["accounts"][0]["workspaces"]
+    budgets = [budget for line in lines for budget in line["budgets"] if value in budget["scope"].split(":")[1].split("/")]
+    head = [whole["spend"]]
+    if name == "workspace":
+        (line,) = (one for one in lines if one["workspace"] == value)
+        head = [line["spend"], line["used"], line["budget"], whole["previous"]]
+        head += [line["forecast"][bound] for bound in ("likely", "low", "high")]
+    else:
+        head.append(whole["previous"])
+    totals = [plain(sum((Decimal(day["spend"]) for day in days[: number + 1]), Decimal(0))) for number in range(len(days))]
+    course = [number for day, total in zip(days, totals, strict=True) for number in (day["spend"], total)]
+    finer = [budget[of] for budget in budgets for of in ("spend", "budget", "used")]
+    columns = re.findall(r'<table data-by="([^"]+)">', page)
+    tops = [row[of] for one in columns for row in report(one) for of in ("spend", "share")]
+    assert (len(budgets), len(columns)) == ((2, 4) if name == "workspace" else (1, 4))
+    assert [number for number, _ in Figures(page).every] == [*head, *course, *finer, *tops]
+
+
+def numbers_in(document: object) -> set[str]:
+    match document:
+        case dict():
+            return {one for value in document.values() for one in numbers_in(value)}
+        case list():
+            return {one for value in document for one in numbers_in(value)}
+        case _:
+            return {str(document)}
+
+
+def test_every_amount_of_an_alert_is_that_of_explain(scene: WebHouse) -> None:
+    seen = 0
+    for alert in (one["id"] for one in scene.home.json("status")["alerts"]):
+        page, document = Figures(scene.get(f"/alerts/{alert}", accept=HTML).text), scene.home.json("explain", alert)
+        known, found = numbers_in(document), [value for value, _ in page.every]
+        assert {*found} <= known, alert
+        if (spend := document["decision"]["spend"]) is not None:
+            assert found[:2] == [spend, document["now"]["spend"]]
+        causes = [number for cause in document["causes"] for number in (cause["spend"], cause["share"])]
+        assert found[len(found) - len(causes) :] == causes
+        seen += len(found)
+    assert seen > 30
+
+
+def test_bills_and_deliveries_are_those_of_the_lists(scene: WebHouse) -> None:
+    bills = scene.get("/bills", accept=HTML).text
+    statements = scene.home.json("ledger", "list")["statements"]
+    shown = re.findall(r'<td class="number">([\d,]+)</td>', bills)
+    assert shown == [f"{one[of]:,}" for one in statements for of in ("lines", "new", "changed", "gone")]
+    assert len(shown) == 8
+    page, listed = scene.get("/deliveries", accept=HTML).text, scene.home.json("deliveries")["deliveries"]
+    assert re.findall(r'href="/alerts/(\w+)">', page) == [one["alert"] for one in listed]
+    settled = [one["settled_at"] or one["next_attempt_at"] or one["due_at"] for one in listed]
+    assert re.findall(r'<time datetime="([^"]+)">', page) == settled
+
+
 def test_the_parts_of_each_table_add_up_to_the_whole(scene: WebHouse) -> None:
     tables = dict(re.findall(r'(?s)<table data-by="([^"]+)">(.*?)</table>', scene.get("/?month=2026-08", accept=HTML).text))
     for column, table in tables.items():
@@ -164,6 +227,8 @@ def test_the_page_of_an_alert_is_in_chinese_to_its_durations_and_thresholds(scen
     assert all(one in page for one in (">4 小时</option>", ">7 天</option>", ">阈值 "))
     assert " h</option>" not in page
     assert "Threshold" not in page
+    assert "<td>1 条通知，最近一条 2026-09-20 12:05</td>" in page
+    assert "CNY\xa0" not in page
 
 
 def test_what_people_read_is_the_exact_value_rounded(scene: WebHouse) -> None:

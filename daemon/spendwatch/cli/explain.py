@@ -81,7 +81,7 @@ def _print(found: Explained, settings: Settings) -> None:
     then, now = dict(figures(told, settings)) if told else {}, dict(figures(found.now, settings))
     names = list(dict.fromkeys((*then, *now)))
     if names:
-        rows = [(name, then.get(name, "-"), now.get(name, "-")) for name in names]
+        rows = [(name, str(then.get(name, "-")), str(now.get(name, "-"))) for name in names]
         screen.print(table(("", "AT THE DECISION", "NOW"), rows, right=("AT THE DECISION", "NOW")))
     for line in troubles(told, found.now):
         screen.print(clean(line), soft_wrap=False)
@@ -135,7 +135,7 @@ def _print_deliveries(found: Explained, settings: Settings) -> None:
     if not found.deliveries and found.held:
         return
     if not found.deliveries:
-        screen.print(without_deliveries(found))
+        screen.print(without_deliveries(found, settings))
         return
     rows = [
         (

@@ -10,7 +10,6 @@ from decimal import Decimal
 from spendwatch.domain.alert import Acknowledgement, Alert, AlertState, Rule
 from spendwatch.domain.balance import Position
 from spendwatch.domain.causes import TELLING, Causes, splitting_of
-from spendwatch.domain.count import counted
 from spendwatch.domain.forecast import Forecast, Runway
 from spendwatch.domain.health import Freshness
 from spendwatch.domain.money import Money, percent, shown
@@ -259,7 +258,7 @@ def _bills(alert: Alert, told: Facts, store: Store) -> Sequence[EnteredStatement
     return [one for one in mine if any(period >= last.previous() for period in one.periods)]
 
 
-def words_of(alert: Alert, facts: Facts, settings: Settings) -> Words:
+def words_of(alert: Alert, facts: Facts, settings: Settings, language: Language = Language.EN) -> Words:
     """Return the words for these figures of the alert."""
     said = Notification(
         id=NotificationId(""),
@@ -273,53 +272,58 @@ def words_of(alert: Alert, facts: Facts, settings: Settings) -> Words:
         channels=(),
         facts=facts,
     )
-    return Words(said, Language.EN, settings.zone)
+    return Words(said, language, settings.zone)
 
 
-def heading(found: Explained, settings: Settings) -> Iterator[tuple[str, str]]:
+def heading(found: Explained, settings: Settings, language: Language = Language.EN) -> Iterator[tuple[str, str]]:
     """Yield what it is about, by the name of each line."""
-    alert, zone = found.alert, settings.zone
-    words = words_of(alert, found.told or found.now, settings)
+    alert, words = found.alert, words_of(found.alert, found.told or found.now, settings, language)
     yield "Rule", f"{alert.key.rule.type}: {words.of_rule('rule')}"
-    yield "About", _scope(found)
+    yield "About", _scope(found, words)
     if account := alert.key.scope.account:
         yield "Account", settings.policies.names.label(Dimension.ACCOUNT, account)
-    yield "Period", alert.key.period or f"episode {alert.episode}"
-    yield "Since", when(alert.since, zone) + (f", ended {when(alert.resolved_at, zone)}" if alert.resolved_at else "")
+    yield "Period", alert.key.period or words.text("episode", number=alert.episode)
+    ended = words.text("ended_at", at=words.moment(alert.resolved_at)) if alert.resolved_at else ""
+    yield "Since", words.moment(alert.since) + ended
     if alert.told_at and not alert.times_told and found.decision:
-        yield "Notified", f"together with alert {found.decision.alert[:8]}, {when(alert.told_at, zone)}"
+        yield "Notified", words.text("told_with", other=found.decision.alert[:8], at=words.moment(alert.told_at))
     elif alert.told_at:
         told = (one.notification for one in found.deliveries if one.notification.reason is not Reason.ACTION)
         sent = {one.id: one.created_at for one in told}
-        last = max(sent.values(), default=alert.told_at)
-        yield "Notified", f"{counted(len(sent) or alert.times_told, 'notification')}, the last {when(last, zone)}"
+        count, last = len(sent) or alert.times_told, words.moment(max(sent.values(), default=alert.told_at))
+        yield "Notified", words.text("told_once" if count == 1 else "told_often", count=count, at=last)
     else:
-        by = "another alert of that day" if alert.key.rule is Rule.SPIKE else "a more severe alert"
-        yield "Notified", f"covered by {by}" + (f" ({found.decision.alert[:8]})" if found.decision else "")
+        yield "Notified", _covered(alert, words) + (f" ({found.decision.alert[:8]})" if found.decision else "")
     if alert.amount and not found.decision:
-        yield "Figure", f"{alert.amount} when it fired"
+        yield "Figure", words.text("when_fired", amount=alert.amount)
     if alert.escalated_at:
-        yield "Escalated", when(alert.escalated_at, zone)
+        yield "Escalated", words.moment(alert.escalated_at)
     if said := found.acknowledged:
-        until = f", until {when(said.until, zone)}" if said.until else ""
-        yield "Handled by", f"{said.by}, since {when(said.at, zone)}{until}{f': {said.comment}' if said.comment else ''}"
+        until = words.text("handled_until", at=words.moment(said.until)) if said.until else ""
+        handled = words.text("handled", by=said.by, at=words.moment(said.at))
+        yield "Handled by", f"{handled}{until}{f': {said.comment}' if said.comment else ''}"
     if found.is_undelivered:
-        yield "Undelivered", "nobody could be notified; it is sent again when a channel of its policy works"
+        yield "Undelivered", words.text("nobody_notified")
 
 
-def _scope(found: Explained) -> str:
+def _covered(alert: Alert, words: Words) -> str:
+    return words.text("covered_by_day" if alert.key.rule is Rule.SPIKE else "covered")
+
+
+def _scope(found: Explained, words: Words) -> str:
     """Return what it is about, by name and id."""
     scope, facts = found.alert.key.scope, found.now
     if isinstance(scope, NamedScope):
         is_file = scope.subject is Subject.FILE
-        return f"a file of source {facts.name}, sha256 {scope.name[:12]}…" if is_file else f"{scope.subject} {scope.name}"
+        name = words.text("about", scope.subject, name=scope.name)
+        return words.text("about_file", source=facts.name, digest=scope.name[:12]) if is_file else name
     if scope.is_whole_account:
-        return "the whole account"
+        return words.text("about_account")
     return f"{facts.name} ({scope.label})" if facts.name else scope.label
 
 
-def figures(facts: Facts, settings: Settings) -> Iterator[tuple[str, str]]:
-    """Yield the figures, by their names."""
+def figures(facts: Facts, settings: Settings) -> Iterator[tuple[str, object]]:
+    """Yield the figures, by their names: amounts, and texts."""
     zone, split, likely = settings.zone, facts.split, facts.forecast
     split = split if split and split.subscription.amount else None
     span = f" ({shown(likely.low.amount)}-{shown(likely.high.amount)})" if likely else ""
@@ -341,7 +345,7 @@ def figures(facts: Facts, settings: Settings) -> Iterator[tuple[str, str]]:
         ("Used up", facts.runway and str(facts.runway.zero.likely or "not in sight")),
         ("Last new bill", facts.last_bill_at and when(facts.last_bill_at, zone)),
     )
-    yield from ((label, str(value)) for label, value in figures if value is not None)
+    yield from ((label, value) for label, value in figures if value is not None)
 
 
 def _day_figures(spike: Spike) -> Iterator[tuple[str, object]]:
@@ -391,13 +395,9 @@ def held_text(row: Held, settings: Settings) -> str:
     return what + (end if row.ended_at else "")
 
 
-def without_deliveries(found: Explained) -> str:
+def without_deliveries(found: Explained, settings: Settings, language: Language = Language.EN) -> str:
     """Return why there is no delivery."""
-    alert, told = found.alert, found.decision
+    alert, told, words = found.alert, found.decision, words_of(found.alert, found.now, settings, language)
     if not alert.told_at:
-        return f"none: covered by {'another alert of that day' if alert.key.rule is Rule.SPIKE else 'a more severe alert'}"
-    return (
-        f"none of its own: sent with {told.alert[:8]}"
-        if told and told.alert != alert.id
-        else "none: no channel has a recipient"
-    )
+        return words.text("none_as", why=_covered(alert, words))
+    return words.text("none_own", other=told.alert[:8]) if told and told.alert != alert.id else words.text("none_reached")

@@ -38,8 +38,11 @@ class Formats:
         """Return an amount as people read it; programs find it exactly."""
         if money is None:
             return Markup("?")
-        written = self.amount(money) if unit else shown(money.amount)
-        return Markup('<data value="{}">{}</data>').format(plain(money.amount), written.replace(" ", "\xa0"))
+        return self.number(money.amount, self.amount(money) if unit else "")
+
+    def number(self, amount: Decimal, written: str = "") -> Markup:
+        """Return an amount that stands beside its currency, or as it is written; programs find it exactly."""
+        return Markup('<data value="{}">{}</data>').format(plain(amount), (written or shown(amount)).replace(" ", "\xa0"))
 
     def amount(self, money: Money) -> str:
         """Return an amount as messages in this language write it."""

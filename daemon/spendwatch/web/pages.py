@@ -173,13 +173,13 @@ class Pages:
             "found": found,
             "text": formats.said(found.decision) if found.decision and formats.language is Language.ZH else alert.summary,
             "silences": [one for one in silences if found.decision and one.fits(found.decision, tags)],
-            "heading": list(heading(found, settings)),
-            "figures": [(name, then.get(name, "–"), now.get(name, "–")) for name in dict.fromkeys((*then, *now))],
+            "heading": list(heading(found, settings, formats.language)),
+            "figures": [(name, (then.get(name, "–"), now.get(name, "–"))) for name in dict.fromkeys((*then, *now))],
             "troubles": list(troubles(found.told, found.now)),
             "told": store.book.notifications_of(alert.id),
             "held": [held_text(row, settings) for row in found.held],
             "holds": changes.silence_like(alert, who="", now=alert.since, lasts=timedelta(hours=1), comment="").matchers,
-            "without": "" if found.deliveries or found.held else without_deliveries(found),
+            "without": "" if found.deliveries or found.held else without_deliveries(found, settings, formats.language),
         }
 
     def _bills(self, _: Request, query: Query, __: Formats) -> _Values:
