@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import subprocess
 import sys
+import weakref
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -258,6 +260,16 @@ def test_connections_that_make_no_progress_keep_nobody_out_for_long(
                     pass
         assert closed_house.get("/login").status_code == 200
     assert not logged, "nobody without the token fills the log"
+
+
+def test_a_closed_connection_is_not_kept_until_its_patience_would_be_over(
+    closed_house: WebHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "_PATIENCE", 3600.0)
+    for _ in range(3):
+        assert closed_house.get("/healthz").status_code == 200
+    kept = weakref.WeakSet(one for one in gc.get_objects() if type(one) is server._Protocol)
+    closed_house.home.until(lambda: gc.collect() >= 0 and not kept)
 
 
 def test_a_port_in_use_is_said_and_alerts_do_not_depend_on_it(tmp_path: Path) -> None:

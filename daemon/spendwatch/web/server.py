@@ -38,11 +38,16 @@ class _Protocol(H11Protocol):
         super().connection_made(transport)
         self._look(after=object())
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Look no more: until then a timer would keep all of the connection in memory."""
+        self._next_look.cancel()
+        super().connection_lost(exc)
+
     def _look(self, after: object) -> None:
         if self.cycle is after:
             self.transport.abort()
-        elif not self.transport.is_closing():
-            self.loop.call_later(_PATIENCE, self._look, self.cycle)
+        else:
+            self._next_look = self.loop.call_later(_PATIENCE, self._look, self.cycle)
 
 
 class _Server(uvicorn.Server):
