@@ -19,10 +19,13 @@ import pytest
 from bill_builder import ACCOUNT
 from browser import PROGRAM, Browser
 from home import RESEARCH
-from servers_web import WebHouse
+from past_month import MonthHome
+from servers_web import WebHouse, web_house
+from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.domain.money import plain
 from spendwatch.letters.language import Language
 from spendwatch.web.rendering import texts
+from web_scene import furnish, long_lines
 
 ARTEFACTS = Path(__file__).parents[1] / "artefacts"
 AXE = Path(axe_core_python.__file__).parent / "axe.min.js"
@@ -307,6 +310,25 @@ def test_every_page_of_two_hundred_workspaces_is_small_and_all_of_them_are_on_so
     for path in ("/alerts", "/alerts?all=true", "/bills", "/deliveries", "/settings", PAGES["workspace"]):
         page = crowd.get(path, accept=HTML)
         assert (page.status_code, len(page.content) < LARGEST) == (200, True), (path, len(page.content))
+
+
+def test_names_of_any_length_leave_the_page_small(tmp_path: Path, shared_reader: ReadingProcess) -> None:
+    home = MonthHome(tmp_path)
+    furnish(home)
+    with web_house(home, shared_reader) as house:
+        house.month.drop(list(long_lines()))
+        for path in ("/", "/?offset=50", "/alerts", "/bills"):
+            page = house.get(path, accept=HTML)
+            assert (page.status_code, len(page.content) < LARGEST) == (200, True), (path, len(page.content))
+        assert house.get("/", accept=HTML).text.count("data-workspace") == 50
+
+
+@pytest.mark.parametrize("path", ["/alerts", "/bills", "/deliveries"])
+def test_a_list_gives_no_more_rows_than_a_small_page_has(crowd: WebHouse, path: str) -> None:
+    page = crowd.get(f"{path}?limit=50", accept=HTML)
+    assert (page.status_code, page.text.count('<tr><th scope="row">') <= 50) == (200, True)
+    assert len(page.content) < LARGEST
+    assert crowd.get(f"{path}?limit=51", accept=HTML).status_code == 400
 
 
 @pytest.fixture(scope="module")

@@ -32,14 +32,12 @@ from spendwatch.web.formats import Formats
 from spendwatch.web.forms import form_of
 from spendwatch.web.guard import Guard
 from spendwatch.web.overview import TOPS, Asked, account_views, course_of
-from spendwatch.web.parameters import Parameter, Query, end_of, query_of
+from spendwatch.web.parameters import MOST_ON_PAGE, Parameter, Query, end_of, query_of
 from spendwatch.web.reading import Reader
 from spendwatch.web.rendering import formats_of, language_of, render, respond
 
 _LANG, _ACCOUNT, _ID = (Parameter(name, str, {}, "") for name in ("lang", "account", "id"))
 _LATEST = 3
-_MOST = 50
-"""So many workspaces, and so many alerts, are on one page, so that it stays small."""
 _REFUSED_FOR = timedelta(days=92)
 _LONGEST_COMMENT = 300
 _SETTLED = frozenset({DeliveryState.DELIVERED, DeliveryState.CANCELLED})
@@ -54,7 +52,7 @@ class Pages:
 
     def routes(self) -> list[BaseRoute]:
         """Return their addresses."""
-        listed = (parameters.LIMIT, parameters.OFFSET)
+        listed = (parameters.PAGE_LIMIT, parameters.OFFSET)
         month = (parameters.MONTH, _ACCOUNT, _ID)
         return [
             self._shown("/", "overview", lambda _, *asked: self.overview(*asked), parameters.MONTH, parameters.OFFSET),
@@ -88,7 +86,7 @@ class Pages:
 
         return Route(path, show)
 
-    def overview(self, query: Query, formats: Formats, most: int = _MOST) -> _Values:
+    def overview(self, query: Query, formats: Formats, most: int = MOST_ON_PAGE) -> _Values:
         """Return how much, where it goes, whether we are about to be cut off, and whether to trust the page."""
         reader = self.reader
         overview, running = reader.overview(query["month"])
@@ -176,7 +174,7 @@ class Pages:
             "heading": list(heading(found, settings, formats.language)),
             "figures": [(name, (then.get(name, "–"), now.get(name, "–"))) for name in dict.fromkeys((*then, *now))],
             "troubles": list(troubles(found.told, found.now)),
-            "told": store.book.notifications_of(alert.id),
+            "told": store.book.notifications_of(alert.id)[-MOST_ON_PAGE:],
             "held": [held_text(row, settings) for row in found.held],
             "holds": changes.silence_like(alert, who="", now=alert.since, lasts=timedelta(hours=1), comment="").matchers,
             "without": "" if found.deliveries or found.held else without_deliveries(found, settings, formats.language),
@@ -188,7 +186,7 @@ class Pages:
         ledger, policies = reader.store.ledger, reader.settings.policies
         months = open_periods(now, reader.settings.zone, final_on=policies.month_final_on)
         return {
-            "refusals": tuple(reversed(ledger.rejections(now - _REFUSED_FOR))),
+            "refusals": ledger.rejections(now - _REFUSED_FOR)[: -MOST_ON_PAGE - 1 : -1],
             "series": list(told_by_several(ledger, policies.products, months)),
             "checks": [check for month in months for check in ledger.checks(month)],
             **_paged(ledger.statements(end_of(query))[query["offset"] :], query),

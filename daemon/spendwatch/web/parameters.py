@@ -17,6 +17,8 @@ from spendwatch.jobs.spend_report import COLUMNS, columns_of, filter_of
 
 _LONGEST = 300
 _MOST = 500
+MOST_ON_PAGE = 50
+"""So many rows of a list are on one page, so that it stays small."""
 _MOST_SKIPPED = 100_000
 
 
@@ -121,8 +123,11 @@ STATE = Parameter(
     {"type": "string", "enum": [state.value for state in DeliveryState]},
     "Only deliveries in this state.",
 )
-LIMIT = Parameter(
-    "limit", _number(1, _MOST), {"type": "integer", "minimum": 1, "maximum": _MOST}, "At most so many; default: 50.", 50
+LIMIT, PAGE_LIMIT = (
+    Parameter(
+        "limit", _number(1, most), {"type": "integer", "minimum": 1, "maximum": most}, "At most so many; default: 50.", 50
+    )
+    for most in (_MOST, MOST_ON_PAGE)
 )
 OFFSET = Parameter(
     "offset",
