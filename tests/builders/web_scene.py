@@ -126,5 +126,13 @@ def long_lines() -> Iterator[dict[str, str]]:
     """Yield what workspaces cost whose ids, keys and models are as long as an attacker likes, and grow when escaped."""
     for number in range(60):
         name = f"{number:04d}{'<' * 3000}"
-        keys = {"workspace": f"llm-{name}", "model": name, "api_key": name, "type": name, "channel": name}
-        yield a_line(line_id=f"long_{number}", day=f"202609{number % 19 + 1:02d}", amount=f"{number + 1}.5", **keys)
+        yield a_line(
+            line_id=f"long_{number}",
+            day=f"202609{number % 19 + 1:02d}",
+            amount=f"{number + 1}.5",
+            workspace=f"llm-{name}",
+            model=name,
+            type=name,
+            channel=name,
+            api_key=name,
+        )
