@@ -258,7 +258,7 @@ def test_a_killed_backup_leaves_no_half_file_under_its_name(quiet_home: Home) ->
         # From the moment on at which it begins to write, later each time, until it comes to its end; then anew.
         while process.poll() is None and not parts and not target.exists():
             parts = list(quiet_home.folder.glob(f".{target.name}.*"))
-        Event().wait(0.0002 * 1.6 ** (number % 16))
+        Event().wait(0.0002 * 1.6 ** (number % 24))
         process.kill()
         process.wait(30)
         if not target.exists():
