@@ -15,6 +15,7 @@ from datetime import timedelta
 import pytest
 
 from servers_http import Fault, HttpSink, Reply
+from servers_postgres import free_port
 from spendwatch.addresses import is_own
 from spendwatch.aside import Resolver
 from spendwatch.connection import Way
@@ -293,10 +294,8 @@ async def test_an_answer_that_never_comes_is_unreachable_within_the_deadline(fau
 
 
 async def test_a_closed_port_and_an_unknown_name_are_unreachable() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as gone:
-        port = gone.getsockname()[1]
     with pytest.raises(UnreachableError, match="connection refused"):
-        await _post(Outgoing(LOOPBACK), f"http://127.0.0.1:{port}/")
+        await _post(Outgoing(LOOPBACK), f"http://127.0.0.1:{free_port()}/")
 
     def nowhere(_host: str, _port: int) -> Sequence[str]:
         raise socket.gaierror(-2, "Name or service not known")

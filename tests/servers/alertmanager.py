@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import urllib.error
 import urllib.request
@@ -12,7 +11,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from servers_postgres import missing
+from servers_postgres import free_port, missing
 
 _CONFIG = """\
 global: {{resolve_timeout: 1h}}
@@ -29,8 +28,7 @@ class Alertmanager:
             missing("no Alertmanager here: install one (Debian: prometheus-alertmanager)")
         self._folder = folder
         (folder / "alertmanager.yml").write_text(_CONFIG.format(hook=hook))
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self._listen = f"127.0.0.1:{free.getsockname()[1]}"
+        self._listen = f"127.0.0.1:{free_port()}"
         self.url = f"http://{self._listen}"
 
     def start(self) -> None:
@@ -47,7 +45,7 @@ class Alertmanager:
             stderr=subprocess.DEVNULL,
         )
         pause = Event()
-        for _ in range(200):
+        for _ in range(1200):
             try:
                 with urllib.request.urlopen(f"{self.url}/-/ready", timeout=5):  # noqa: S310 -- our own address
                     return
@@ -58,7 +56,7 @@ class Alertmanager:
     def stop(self) -> None:
         """Kill it."""
         self._process.kill()
-        self._process.wait(10)
+        self._process.wait(60)
 
     def alerts(self) -> list[dict[str, Any]]:
         """Return the alerts that it shows as firing."""

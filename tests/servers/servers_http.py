@@ -55,14 +55,14 @@ class ThreadedServer:
         self.folder = Path(self._scratch.name)
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
         self._thread.start()
-        self._ready.wait(10)
+        assert self._ready.wait(60), "the server did not begin"
         if self._trouble:
             raise self._trouble
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._loop.call_soon_threadsafe(self._end.set)
-        self._thread.join(10)
+        self._thread.join(60)
         self._scratch.cleanup()
 
     async def _serve(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -12,18 +11,12 @@ from dataclasses import dataclass
 import httpx
 
 from past_month import Month, MonthHome
+from servers_postgres import free_port
 from spendwatch.app import App
 from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.settings.web_settings import WebPart
 from spendwatch.web.app import create_app
 from spendwatch.web.server import serving
-
-
-def free_port() -> int:
-    """Return a port that nobody uses."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 @contextmanager
@@ -38,12 +31,12 @@ def served(app: App, web: WebPart) -> Iterator[None]:
 
     thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), daemon=True)
     thread.start()
-    begun.wait(10)
     try:
+        assert begun.wait(60), "the server did not begin"
         yield
     finally:
         loop.call_soon_threadsafe(end.set)
-        thread.join(10)
+        thread.join(60)
         assert not thread.is_alive(), "the server did not stop"
         loop.close()
 

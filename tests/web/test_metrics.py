@@ -193,7 +193,7 @@ def test_prometheus_scrapes_a_daemon_that_is_probed_and_reloaded(home: Home, tmp
         headers = {"authorization": "Bearer 0123456789abcdef-sesame"} if says_who else {}
         request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", method=method, headers=headers)
         try:
-            with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310 -- our own address
+            with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 -- our own address
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
@@ -226,7 +226,7 @@ def test_prometheus_scrapes_a_daemon_that_is_probed_and_reloaded(home: Home, tmp
         found = samples(ask("/metrics", says_who=True)[1])
         assert found["spendwatch_config_last_reload_successful",] == 0
         assert found["spendwatch_task_duration_seconds_count", "assess"] >= 1
-        assert time.time() - found["spendwatch_task_last_success_timestamp_seconds", "assess"] < 60
+        assert time.time() - found["spendwatch_task_last_success_timestamp_seconds", "assess"] < 600
 
         def scraped(query: str) -> list[Any]:
             try:
@@ -236,9 +236,7 @@ def test_prometheus_scrapes_a_daemon_that_is_probed_and_reloaded(home: Home, tmp
             except OSError:
                 return []
 
-        home.until(
-            lambda: [one["value"][1] for one in scraped("spendwatch_workspace_month_to_date_spend")] == ["85"], seconds=60
-        )
+        home.until(lambda: [one["value"][1] for one in scraped("spendwatch_workspace_month_to_date_spend")] == ["85"])
         assert [one["value"][1] for one in scraped("up")] == ["1"]
         away = home.state.with_name("away.db")
         home.state.rename(away)
