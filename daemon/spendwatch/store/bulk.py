@@ -6,15 +6,14 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from typing import Any
 
 from sqlalchemy import Connection, Table, bindparam, column, func, select
 from sqlalchemy.dialects import sqlite
+from sqlalchemy.engine import Dialect
 
 from spendwatch.store.columns import Insertion, Row, StoredText, Written, batches, insert_into, storable
-
-if TYPE_CHECKING:
-    from sqlalchemy.dialects import postgresql
 
 Conflict = Callable[[Insertion], Insertion]
 
@@ -52,10 +51,10 @@ def put_columns(connection: Connection, table: Table, columns: Mapping[str, Sequ
     if not columns[names[0]]:
         return 0
     values = list(zip(*(_bound(connection, table, name, columns[name]) for name in names), strict=True))
-    insertion = conflict(insert_into(connection, table))
-    if isinstance(insertion, sqlite.Insert):
-        return _put_tuples(connection, insertion, names, values)
-    return _put_document(connection, insertion, table, names, values)
+    if connection.dialect.name == "sqlite":
+        statement = _statement(connection.dialect, table, names, conflict)
+        return connection.exec_driver_sql(statement, values, {"preserve_rowcount": True}).rowcount
+    return _put_document(connection, conflict(insert_into(connection, table)), table, names, values)
 
 
 def _bound(connection: Connection, table: Table, name: str, values: Sequence[Any]) -> Iterable[Any]:
@@ -74,16 +73,15 @@ def _bound(connection: Connection, table: Table, name: str, values: Sequence[Any
     return [convert(values[0])] * len(values) if is_constant else map(convert, values)
 
 
-def _put_tuples(
-    connection: Connection, insertion: sqlite.Insert, names: tuple[str, ...], values: Sequence[tuple[Any, ...]]
-) -> int:
-    compiled = insertion.compile(dialect=connection.dialect, column_keys=list(names))
-    return connection.exec_driver_sql(str(compiled), list(values), {"preserve_rowcount": True}).rowcount
+@lru_cache(maxsize=128)
+def _statement(dialect: Dialect, table: Table, names: tuple[str, ...], conflict: Conflict) -> str:
+    """Return the INSERT of one row, which is compiled once for all batches."""
+    return str(conflict(sqlite.insert(table)).compile(dialect=dialect, column_keys=list(names)))
 
 
 def _put_document(
     connection: Connection,
-    insertion: postgresql.Insert,
+    insertion: Insertion,
     table: Table,
     names: tuple[str, ...],
     values: Sequence[tuple[Any, ...]],

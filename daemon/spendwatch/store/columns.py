@@ -123,8 +123,7 @@ def document(kind: type) -> Written:
     """Return the type of columns that hold a dataclass as JSON. Amounts are strings, and what is as by default is left out."""
 
     def write(value: object) -> str:
-        text = _adapter(kind).dump_json(value, exclude_defaults=True).decode()
-        return storable(text)
+        return storable(_adapter(kind).serializer.to_json(value, exclude_defaults=True).decode())
 
     return Written(write, lambda text: _adapter(kind).validate_json(text))
 
