@@ -25,6 +25,7 @@ from spendwatch.channels.opening import open_channel
 from spendwatch.channels.programs import ProgramChannel
 from spendwatch.clock_watch import ClockWatch
 from spendwatch.connection import Connection, Way
+from spendwatch.domain.delivery import HoldReason
 from spendwatch.domain.errors import (
     ConfigMistake,
     LedgerDamagedError,
@@ -32,7 +33,6 @@ from spendwatch.domain.errors import (
     SourceUnavailableError,
     TemporaryDeliveryError,
 )
-from spendwatch.domain.notification import HoldReason
 from spendwatch.domain.period import BillingPeriod, PeriodClose, closes_at, open_periods
 from spendwatch.domain.policy import AccountPolicy, ChannelName
 from spendwatch.domain.policy_changes import policy_changes

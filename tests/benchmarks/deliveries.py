@@ -36,7 +36,7 @@ from spendwatch.channels.chat_settings import SlackConfig
 from spendwatch.channels.email_settings import EmailConfig
 from spendwatch.channels.opening import open_channel
 from spendwatch.channels.webhook_settings import WebhookConfig
-from spendwatch.domain.notification import NotificationId
+from spendwatch.domain.delivery import NotificationId
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.review import Verdict
 from spendwatch.jobs.deliver import Settled, deliver

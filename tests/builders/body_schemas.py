@@ -20,8 +20,9 @@ from types import NoneType, UnionType
 from typing import Any, NewType, Union, get_args, get_origin, get_type_hints
 
 from spendwatch.domain.alert import AlertState, Rule
+from spendwatch.domain.delivery import Reason
 from spendwatch.domain.money import Currency
-from spendwatch.domain.notification import Notification, Reason
+from spendwatch.domain.notification import Notification
 from spendwatch.domain.report import Report
 from spendwatch.letters.json_body import BODY_SCHEMA, SCHEMA_VERSION, JsonBody
 from spendwatch.letters.language import Language

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from spendwatch.domain.alert import Acknowledgement, Alert, AlertKey, Rule
+from spendwatch.domain.alert import Acknowledgement, Alert, AlertKey, AlertsKnown, Rule
 from spendwatch.domain.forecast import Forecast
 from spendwatch.domain.forecast_alerts import Foretold, false_before, forecast_conditions, not_reached
 from spendwatch.domain.money import Currency, Money
 from spendwatch.domain.notification import Facts, Notification
 from spendwatch.domain.period import BillingPeriod, month_of
 from spendwatch.domain.policy import ChannelName, Severity, Threshold, Watch
-from spendwatch.domain.review import AlertsKnown, Condition, Verdict, review_conditions
+from spendwatch.domain.review import Condition, Verdict, review_conditions
 from spendwatch.domain.scope import BudgetScope
 from spendwatch.domain.standing import Split, Standing
 from spendwatch.domain.statement import AccountId, WorkspaceId

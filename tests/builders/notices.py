@@ -17,32 +17,22 @@ from spendwatch.domain.alert import AlertId, AlertState, Rule
 from spendwatch.domain.balance import Billed, Position
 from spendwatch.domain.balance_reading import BalanceReading, Origin
 from spendwatch.domain.balance_watch import TopUp
-from spendwatch.domain.causes import NO_COURSE, Cause, Causes, Course, Main, Part
+from spendwatch.domain.causes import NO_COURSE, Cause, Causes, Course, Main
 from spendwatch.domain.commodity import NOTHING_TO_FEAR, Category, Cover, Exposure
+from spendwatch.domain.delivery import Cadence, DeliveryId, DeliveryState, Held, HoldReason, NotificationId, Reason
 from spendwatch.domain.discrepancy import Disagreement, Discrepancy
 from spendwatch.domain.failure import Failure
 from spendwatch.domain.forecast import Crossing, Forecast, Runway
 from spendwatch.domain.money import Currency, Money
 from spendwatch.domain.month_close import ClosedMonth, FinalFigure
-from spendwatch.domain.notification import (
-    Delivery,
-    DeliveryId,
-    DeliveryState,
-    Drill,
-    Facts,
-    Held,
-    HoldReason,
-    Notification,
-    NotificationId,
-    Reason,
-)
+from spendwatch.domain.notification import Delivery, Drill, Facts, Message, Notification
 from spendwatch.domain.novelty import FirstCost
 from spendwatch.domain.outstanding import SettledPeriod
 from spendwatch.domain.period import BillingPeriod, PeriodKind
 from spendwatch.domain.plans import PlanOrder
-from spendwatch.domain.policy import AccountPolicy, ChannelName, Page, Policies, Severity, Site, WorkspacePolicy
-from spendwatch.domain.report import Cadence, Report, ReportAccount, ReportLine
-from spendwatch.domain.routing import Message, digest_of
+from spendwatch.domain.policy import AccountPolicy, ChannelName, Page, Part, Policies, Severity, Site, WorkspacePolicy
+from spendwatch.domain.report import Report, ReportAccount, ReportLine
+from spendwatch.domain.routing import digest_of
 from spendwatch.domain.scope import BudgetScope, Counts, Dimension, NamedScope, Subject
 from spendwatch.domain.spike import SpendOn, Spike
 from spendwatch.domain.standing import Split

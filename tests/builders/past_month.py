@@ -14,7 +14,7 @@ from bill_builder import a_line
 from home import RESEARCH, ZONE, TimedHome
 from spendwatch.app import App
 from spendwatch.bills.client.process import ReadingProcess
-from spendwatch.domain.notification import Reason
+from spendwatch.domain.delivery import Reason
 from spendwatch.settings import load
 from spendwatch.state import opened_store
 

@@ -10,8 +10,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from spendwatch.domain.balance_reading import BalanceReading, Origin
+from spendwatch.domain.delivery import Reason, Route
 from spendwatch.domain.money import Money
-from spendwatch.domain.notification import Notification, Reason
+from spendwatch.domain.notification import Notification
 from spendwatch.domain.period import BillingPeriod, PeriodClose
 from spendwatch.domain.policy import (
     AccountPolicy,
@@ -22,7 +23,6 @@ from spendwatch.domain.policy import (
     WorkspacePolicy,
 )
 from spendwatch.domain.review import Verdict
-from spendwatch.domain.routing import Route
 from spendwatch.domain.statement import AccountId, DayKey, SourceName, SpendRow, Version
 from spendwatch.jobs.assess import assess
 from spendwatch.jobs.balances import manual_reading

@@ -16,14 +16,15 @@ from decimal import Decimal
 from itertools import accumulate
 from math import isnan, nan
 
-from spendwatch.domain.alert import Alert, AlertKey, Rule
+from spendwatch.domain.alert import Alert, AlertKey, AlertsKnown, Rule
+from spendwatch.domain.delivery import Reason
 from spendwatch.domain.forecast import forecast_period
 from spendwatch.domain.forecast_alerts import Foretold, false_before, forecast_conditions, not_reached
 from spendwatch.domain.money import Currency, Money
-from spendwatch.domain.notification import Facts, Reason
+from spendwatch.domain.notification import Facts
 from spendwatch.domain.period import PROVIDER_ZONE, BillingPeriod
 from spendwatch.domain.policy import ChannelName, Severity, Threshold, Watch
-from spendwatch.domain.review import AlertsKnown, Condition, Verdict, one_message_per_matter, review_conditions
+from spendwatch.domain.review import Condition, Verdict, one_message_per_matter, review_conditions
 from spendwatch.domain.run_rate import REMEMBERED, RunRate, run_rate_of
 from spendwatch.domain.scope import BudgetScope
 from spendwatch.domain.spike import Spike, spike_on

@@ -10,9 +10,10 @@ from decimal import Decimal
 from typing import Any
 
 from spendwatch.domain.alert import Alert, AlertKey, AlertState, Rule, alert_id
+from spendwatch.domain.delivery import Reason
 from spendwatch.domain.merging import Held, NewContent, Resolution, ResolvedDay
 from spendwatch.domain.money import Currency, Money
-from spendwatch.domain.notification import Facts, Notification, Reason, notification_id
+from spendwatch.domain.notification import Facts, Notification, notification_id
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import ChannelName, Severity
 from spendwatch.domain.scope import parse_scope

@@ -20,8 +20,9 @@ from notices import SAMPLES, ZONE, cny, delivery, some_causes
 from robots import SECRET, SERVICES, TOKEN, Robot
 from servers_http import Fault, HttpSink, Reply, Request
 from spendwatch.channels import http_channel
+from spendwatch.domain.delivery import Reason
 from spendwatch.domain.errors import PermanentDeliveryError, TemporaryDeliveryError
-from spendwatch.domain.notification import Drill, Notification, Reason
+from spendwatch.domain.notification import Drill, Notification
 from spendwatch.letters.blocks import blocks_of
 from spendwatch.letters.language import Language
 from spendwatch.letters.parts import Bar, Chart

@@ -25,8 +25,9 @@ from spendwatch.channels.email import EmailChannel
 from spendwatch.channels.email_settings import EmailConfig
 from spendwatch.domain.alert import AlertId, Rule
 from spendwatch.domain.causes import Course
+from spendwatch.domain.delivery import Reason
 from spendwatch.domain.errors import DeliveryError, PermanentDeliveryError, TemporaryDeliveryError
-from spendwatch.domain.notification import Facts, Notification, Reason
+from spendwatch.domain.notification import Facts, Notification
 from spendwatch.domain.policy import Severity
 from spendwatch.domain.scope import NamedScope, Subject
 from spendwatch.domain.statement import AccountId

@@ -44,15 +44,16 @@ from spendwatch.channels.opening import open_channel
 from spendwatch.cli.screen import clean as cleaned_for_a_screen
 from spendwatch.connection import Auth
 from spendwatch.domain.alert import Acknowledgement, AlertId
-from spendwatch.domain.causes import Cause, Causes, Course, Main, Part
+from spendwatch.domain.causes import Cause, Causes, Course, Main
 from spendwatch.domain.commodity import Category, Exposure
+from spendwatch.domain.delivery import Cadence
 from spendwatch.domain.errors import DeliveryError
 from spendwatch.domain.month_close import ClosedMonth, FinalFigure
 from spendwatch.domain.notification import Notification, first_attempt
 from spendwatch.domain.novelty import FirstCost
 from spendwatch.domain.plans import PlanOrder
-from spendwatch.domain.policy import ChannelName
-from spendwatch.domain.report import Cadence, Report, ReportAccount, ReportLine
+from spendwatch.domain.policy import ChannelName, Part
+from spendwatch.domain.report import Report, ReportAccount, ReportLine
 from spendwatch.domain.scope import BudgetScope, Dimension
 from spendwatch.domain.statement import AccountId, WorkspaceId
 from spendwatch.outgoing import Outgoing

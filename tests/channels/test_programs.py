@@ -24,8 +24,9 @@ from spendwatch.channels.pagerduty import PagerDutyChannel
 from spendwatch.channels.program_settings import AlertmanagerConfig, PagerDutyConfig
 from spendwatch.channels.programs import ProgramChannel
 from spendwatch.domain.alert import Acknowledgement, AlertId, AlertState, Rule
+from spendwatch.domain.delivery import Reason
 from spendwatch.domain.errors import PermanentDeliveryError, TemporaryDeliveryError
-from spendwatch.domain.notification import Facts, Notification, Reason
+from spendwatch.domain.notification import Facts, Notification
 from spendwatch.domain.policy import Severity
 from spendwatch.domain.scope import NamedScope, Subject
 from spendwatch.domain.statement import AccountId

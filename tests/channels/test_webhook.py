@@ -30,8 +30,9 @@ from spendwatch.channels.opening import open_channel
 from spendwatch.channels.webhook import WebhookChannel
 from spendwatch.channels.webhook_settings import WebhookConfig, public_key_text
 from spendwatch.domain.alert import Rule
+from spendwatch.domain.delivery import Reason
 from spendwatch.domain.errors import PermanentDeliveryError, TemporaryDeliveryError
-from spendwatch.domain.notification import Facts, Notification, Reason
+from spendwatch.domain.notification import Facts, Notification
 from spendwatch.domain.scope import NamedScope, Subject
 from spendwatch.domain.statement import AccountId
 from spendwatch.outgoing import Outgoing

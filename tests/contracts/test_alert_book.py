@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from spendwatch.domain.alert import Acknowledgement, Alert, AlertState, Rule
-from spendwatch.domain.notification import DeliveryState, Held, HoldReason, Notification, Reason, delivery_id
+from spendwatch.domain.delivery import DeliveryState, Held, HoldReason, Reason, Silence, delivery_id
+from spendwatch.domain.notification import Message, Notification
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.review import Verdict
-from spendwatch.domain.routing import Message, Silence, digest_of
+from spendwatch.domain.routing import digest_of
 from spendwatch.store.alert_book import AlertBook
 from spendwatch.store.audit import AuditEntry
 from spendwatch.store.database import Database

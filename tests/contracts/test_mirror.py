@@ -15,8 +15,9 @@ from spendwatch.addresses import LOOPBACK
 from spendwatch.channels.alertmanager import AlertmanagerChannel
 from spendwatch.channels.program_settings import AlertmanagerConfig
 from spendwatch.domain.alert import Acknowledgement, Alert, AlertState
+from spendwatch.domain.delivery import Reason
 from spendwatch.domain.errors import TemporaryDeliveryError
-from spendwatch.domain.notification import Delivery, Notification, Reason
+from spendwatch.domain.notification import Delivery, Notification
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.review import Verdict
 from spendwatch.jobs.mirror import Mirror

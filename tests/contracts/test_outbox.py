@@ -11,8 +11,9 @@ from itertools import chain
 import pytest
 from sqlalchemy import Connection
 
+from spendwatch.domain.delivery import DeliveryId, DeliveryState, Loudness
 from spendwatch.domain.errors import LedgerUnavailableError
-from spendwatch.domain.notification import Delivery, DeliveryId, DeliveryState, Loudness
+from spendwatch.domain.notification import Delivery
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.review import Verdict
 from spendwatch.store.alert_book import AlertBook

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from spendwatch.channels.route_settings import DigestPart
-from spendwatch.domain.report import Cadence, Schedule
+from spendwatch.domain.delivery import Cadence, Schedule
 
 SHANGHAI, BERLIN = ZoneInfo("Asia/Shanghai"), ZoneInfo("Europe/Berlin")
 NINE = time(9)

@@ -18,25 +18,16 @@ from spendwatch.domain.alert import AlertId, AlertState, Rule
 from spendwatch.domain.balance import Billed, Position
 from spendwatch.domain.balance_reading import TERMS, BalanceReading, Origin
 from spendwatch.domain.balance_watch import TopUp
-from spendwatch.domain.causes import Cause, Causes, Course, Main, Part
+from spendwatch.domain.causes import Cause, Causes, Course, Main
 from spendwatch.domain.commodity import Category, Cover, Exposure
+from spendwatch.domain.delivery import PAUSES, NotificationId, Reason, channel_pause, delivery_id, pause_after
 from spendwatch.domain.discrepancy import Disagreement, Discrepancy
 from spendwatch.domain.forecast import Crossing, Forecast, Runway
 from spendwatch.domain.money import Currency, Money
-from spendwatch.domain.notification import (
-    PAUSES,
-    Facts,
-    Notification,
-    NotificationId,
-    Reason,
-    channel_pause,
-    delivery_id,
-    notification_id,
-    pause_after,
-)
+from spendwatch.domain.notification import Facts, Notification, notification_id
 from spendwatch.domain.outstanding import SettledPeriod
 from spendwatch.domain.period import BillingPeriod
-from spendwatch.domain.policy import ChannelName, Severity
+from spendwatch.domain.policy import ChannelName, Part, Severity
 from spendwatch.domain.scope import BudgetScope, Counts, Dimension, NamedScope, Subject
 from spendwatch.domain.standing import Split
 from spendwatch.domain.statement import AccountId, WorkspaceId
@@ -166,7 +157,7 @@ NOTIFICATIONS = st.builds(
 )
 
 
-DOCUMENT, DIALECT = document(Notification), sqlite.dialect()
+DOCUMENT, DIALECT = document("notification:Notification"), sqlite.dialect()
 
 
 def encode(notification: Notification) -> str:

@@ -30,15 +30,16 @@ from domain_builders import (
     standing,
     told,
 )
-from spendwatch.domain.alert import Acknowledgement, AlertKey, AlertState, Rule
+from spendwatch.domain.alert import Acknowledgement, AlertKey, AlertsKnown, AlertState, Rule
+from spendwatch.domain.delivery import Reason
 from spendwatch.domain.forecast import Forecast
 from spendwatch.domain.money import Money
-from spendwatch.domain.notification import Facts, Notification, Reason
+from spendwatch.domain.notification import Facts, Notification
 from spendwatch.domain.policy import ChannelName, Escalation, Severity, Threshold, Watch
-from spendwatch.domain.review import AlertsKnown, Condition, Verdict, expire, one_message_per_matter, review_conditions
+from spendwatch.domain.review import Condition, Verdict, expire, one_message_per_matter, review_conditions
 from spendwatch.domain.scope import BudgetScope, NamedScope, Subject
+from spendwatch.domain.standing import gravity
 from spendwatch.domain.statement import AccountId
-from spendwatch.domain.thresholds import gravity
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)

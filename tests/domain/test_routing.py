@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from spendwatch.domain.alert import Alert, AlertState, Rule
-from spendwatch.domain.notification import Held, HoldReason, Loudness, Notification, Reason
+from spendwatch.domain.delivery import Held, HoldReason, Loudness, QuietHours, Reason, Route, Silence
+from spendwatch.domain.notification import Message, Notification
 from spendwatch.domain.policy import Severity
 from spendwatch.domain.review import Verdict
 from spendwatch.domain.routing import (
@@ -18,12 +19,9 @@ from spendwatch.domain.routing import (
     FIRST_GATHERING,
     FOLLOW_UP,
     MOST_MEMBERS,
-    Message,
-    QuietHours,
-    Route,
     Routing,
-    Silence,
     digest_of,
+    is_silenced_by,
     route,
 )
 from store_builders import FINANCE, NOON, alert, matter, notification
@@ -218,7 +216,7 @@ def silence(**matchers: object) -> Silence:
     ],
 )
 def test_a_silence_is_about_what_all_its_matchers_fit(matchers: dict[str, object], *, fits: bool) -> None:
-    assert silence(**matchers).fits(said(), [("team", "search")]) is fits
+    assert is_silenced_by(said(), silence(**matchers), [("team", "search")]) is fits
 
 
 def test_a_silence_holds_messages_until_it_ends() -> None:

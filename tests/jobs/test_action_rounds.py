@@ -9,14 +9,15 @@ from decimal import Decimal
 import pytest
 
 from rounds_builder import FINANCE, TARGETS, ZONE, Rounds, cny
-from spendwatch.domain.alert import Acknowledgement
-from spendwatch.domain.causes import Part, Spender
+from spendwatch.domain.alert import Acknowledgement, AlertsKnown
+from spendwatch.domain.causes import Spender
+from spendwatch.domain.delivery import HoldReason, QuietHours, Reason, Route, Silence
 from spendwatch.domain.layouts import API_LAYOUT
-from spendwatch.domain.notification import HoldReason, Notification, Reason
+from spendwatch.domain.notification import Notification
 from spendwatch.domain.period import PeriodKind
-from spendwatch.domain.policy import ChannelName, Escalation, FinerBudget, Names, Severity, Threshold, watches
-from spendwatch.domain.review import AlertsKnown, Verdict
-from spendwatch.domain.routing import QuietHours, Route, Routing, Silence, request_actions
+from spendwatch.domain.policy import ChannelName, Escalation, FinerBudget, Names, Part, Severity, Threshold, watches
+from spendwatch.domain.review import Verdict
+from spendwatch.domain.routing import Routing, request_actions
 from spendwatch.domain.scope import Dimension, Match
 from spendwatch.letters.json_body import JsonBody
 from spendwatch.letters.language import Language

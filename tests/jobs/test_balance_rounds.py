@@ -22,8 +22,9 @@ from spendwatch.domain.alert import Rule
 from spendwatch.domain.balance import Position
 from spendwatch.domain.balance_watch import TopUp
 from spendwatch.domain.commodity import Category, Cover
+from spendwatch.domain.delivery import Reason
 from spendwatch.domain.money import EXACT, Currency, Money
-from spendwatch.domain.notification import Notification, Reason
+from spendwatch.domain.notification import Notification
 from spendwatch.domain.outstanding import SettledPeriod
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import AccountPolicy, BalancePolicy, Escalation, Policies, Severity, Site

@@ -10,9 +10,9 @@ import pytest
 
 from rounds_builder import BOSS, FINANCE, OPS, TARGETS, ZONE, Rounds
 from spendwatch.domain.alert import Rule
-from spendwatch.domain.notification import DeliveryState, Notification, Reason
+from spendwatch.domain.delivery import DeliveryState, QuietHours, Reason, Route
+from spendwatch.domain.notification import Notification
 from spendwatch.domain.policy import BalancePolicy, ChannelName, Threshold, WorkspacePolicy
-from spendwatch.domain.routing import QuietHours, Route
 from spendwatch.domain.statement import WorkspaceId
 from spendwatch.store.database import Database
 from spendwatch.store.moments import correct_moments

@@ -12,10 +12,10 @@ import pytest
 
 from rounds_builder import FINANCE, OPS, Rounds, cny
 from spendwatch.domain.alert import AlertState, Rule
-from spendwatch.domain.notification import Notification, Reason
+from spendwatch.domain.delivery import Reason, Silence
+from spendwatch.domain.notification import Notification
 from spendwatch.domain.period import BillingPeriod, PeriodKind
 from spendwatch.domain.policy import WHOLE, FinerBudget, Severity, Threshold, WorkspacePolicy
-from spendwatch.domain.routing import Silence
 from spendwatch.domain.scope import PLAYGROUND, Counts, Dimension, Match, Portion
 from spendwatch.domain.statement import ChargeKind, WorkspaceId
 from spendwatch.jobs.insight import Insight

@@ -12,12 +12,13 @@ import pytest
 from sqlalchemy import Connection
 
 from spendwatch.domain.alert import AlertKey, AlertState, Rule
+from spendwatch.domain.delivery import OPEN, DeliveryState, Held, HoldReason, NotificationId, QuietHours, Reason, Route
 from spendwatch.domain.errors import LedgerUnavailableError, PermanentDeliveryError, TemporaryDeliveryError
 from spendwatch.domain.health import ChannelHealth
-from spendwatch.domain.notification import Delivery, DeliveryState, Held, HoldReason, Notification, NotificationId, Reason
+from spendwatch.domain.notification import Delivery, Message, Notification
 from spendwatch.domain.policy import ChannelName, Severity
 from spendwatch.domain.review import Verdict
-from spendwatch.domain.routing import OPEN, Message, QuietHours, Route, digest_of
+from spendwatch.domain.routing import digest_of
 from spendwatch.domain.scope import NamedScope, Subject
 from spendwatch.jobs.conditions import FAILURES_TOLD
 from spendwatch.jobs.deliver import Settled, deliver, to_their_ends

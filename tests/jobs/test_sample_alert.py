@@ -10,8 +10,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from spendwatch.domain.alert import Rule
+from spendwatch.domain.delivery import Reason
 from spendwatch.domain.money import Currency, Money
-from spendwatch.domain.notification import Notification, Reason
+from spendwatch.domain.notification import Notification
 from spendwatch.domain.policy import (
     AccountPolicy,
     ChannelName,

@@ -33,11 +33,10 @@ from servers_http import Fault, HttpSink, Reply
 from spendwatch.app import App
 from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.domain.alert import Acknowledgement
+from spendwatch.domain.delivery import WAITING, DeliveryState, Reason, Silence
 from spendwatch.domain.errors import LedgerUnavailableError
-from spendwatch.domain.notification import WAITING, DeliveryState, Reason
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import ChannelName
-from spendwatch.domain.routing import Silence
 from spendwatch.domain.scope import Dimension
 from spendwatch.settings import load
 from spendwatch.state import Store

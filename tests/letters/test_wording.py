@@ -16,7 +16,8 @@ from notices import SAMPLES, UNTIL, ZONE, cny, golden, notice, some_causes
 from spendwatch.domain.alert import Rule
 from spendwatch.domain.causes import Course
 from spendwatch.domain.commodity import Cover, Exposure
-from spendwatch.domain.notification import Facts, Notification, Reason
+from spendwatch.domain.delivery import Reason
+from spendwatch.domain.notification import Facts, Notification
 from spendwatch.domain.period import parse_duration
 from spendwatch.domain.policy import Severity
 from spendwatch.domain.scope import BudgetScope, NamedScope, Subject

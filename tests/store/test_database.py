@@ -30,8 +30,8 @@ import store_worker
 from folders import environment
 from servers_pool import SessionPool
 from servers_postgres import PASSWORD, PostgresServer, missing
+from spendwatch.domain.delivery import DeliveryState
 from spendwatch.domain.errors import LedgerChangedError, LedgerDamagedError, LedgerUnavailableError
-from spendwatch.domain.notification import DeliveryState
 from spendwatch.domain.review import Verdict
 from spendwatch.domain.scope import Dimension
 from spendwatch.store.alert_book import AlertBook

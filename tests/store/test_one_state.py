@@ -16,11 +16,10 @@ from sqlalchemy import Connection
 
 from rounds_builder import FINANCE, TARGETS, ZONE, Rounds, cny
 from spendwatch.domain.alert import Acknowledgement
+from spendwatch.domain.delivery import Cadence, Route, Schedule
 from spendwatch.domain.money import Money
 from spendwatch.domain.period import PeriodKind
 from spendwatch.domain.policy import BalancePolicy, FinerBudget, Threshold, WorkspacePolicy
-from spendwatch.domain.report import Cadence, Schedule
-from spendwatch.domain.routing import Route
 from spendwatch.domain.scope import Match
 from spendwatch.domain.statement import WorkspaceId
 from spendwatch.jobs.conditions import Surroundings

@@ -13,7 +13,8 @@ from spendwatch.channels.email import EmailChannel
 from spendwatch.channels.http_channel import HttpChannel
 from spendwatch.channels.webhook import WebhookChannel
 from spendwatch.channels.webhook_settings import WebhookConfig
-from spendwatch.domain.notification import Delivery, NotificationId
+from spendwatch.domain.delivery import NotificationId
+from spendwatch.domain.notification import Delivery
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.review import Verdict
 from spendwatch.store import sqlite

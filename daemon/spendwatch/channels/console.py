@@ -12,8 +12,9 @@ from typing import TextIO
 from spendwatch.aside import aside
 from spendwatch.channels.channel import Channel
 from spendwatch.channels.console_settings import Colour, ConsoleConfig
+from spendwatch.domain.delivery import DeliveryId
 from spendwatch.domain.errors import TemporaryDeliveryError
-from spendwatch.domain.notification import Delivery, DeliveryId, Notification
+from spendwatch.domain.notification import Delivery, Notification
 
 _PATIENCE = 5.0
 """Seconds for the reader to accept a block."""

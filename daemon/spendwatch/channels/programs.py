@@ -9,7 +9,8 @@ from typing import Any, ClassVar, TypeVar
 from spendwatch.channels.http_channel import HttpChannel
 from spendwatch.channels.program_settings import ProgramConfig
 from spendwatch.domain.alert import AlertState
-from spendwatch.domain.notification import Notification, Reason
+from spendwatch.domain.delivery import Reason
+from spendwatch.domain.notification import Notification
 from spendwatch.letters.json_body import as_sent
 
 _Config = TypeVar("_Config", bound=ProgramConfig)

@@ -12,10 +12,9 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, PlainValidator, model_validator
 
+from spendwatch.domain.delivery import Cadence, QuietHours, Route, Schedule
 from spendwatch.domain.errors import printable
 from spendwatch.domain.policy import Severity
-from spendwatch.domain.report import Cadence, Schedule
-from spendwatch.domain.routing import QuietHours, Route
 from spendwatch.fields import Closed, Zone, one_text
 
 _TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])", re.ASCII)

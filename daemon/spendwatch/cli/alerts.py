@@ -12,8 +12,7 @@ from spendwatch.cli import Place
 from spendwatch.cli.exits import Exit
 from spendwatch.cli.options import DURATION, actor, json_option, refuse
 from spendwatch.cli.screen import clean, console, marked, print_list, the_one, when
-from spendwatch.domain.alert import Acknowledgement, Alert
-from spendwatch.domain.review import AlertsKnown
+from spendwatch.domain.alert import Acknowledgement, Alert, AlertsKnown
 from spendwatch.exact_json import json_fields
 from spendwatch.settings import Settings
 from spendwatch.state import Store, opened_store, system_clock

@@ -19,7 +19,8 @@ from spendwatch.cli.replaying import Past, Replay, first_month
 from spendwatch.cli.screen import clean, console, marked, print_json, table, when
 from spendwatch.domain.alert import Rule
 from spendwatch.domain.count import counted
-from spendwatch.domain.notification import Delivery, Notification, NotificationId, Reason
+from spendwatch.domain.delivery import NotificationId, Reason
+from spendwatch.domain.notification import Delivery, Notification
 from spendwatch.domain.period import BillingPeriod, DaySpan
 from spendwatch.domain.policy import ChannelName
 from spendwatch.exact_json import json_fields, json_value

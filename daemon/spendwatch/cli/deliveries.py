@@ -18,8 +18,9 @@ from spendwatch.cli.exits import Exit
 from spendwatch.cli.options import actor, json_option, list_unless_told, refuse
 from spendwatch.cli.screen import clean, console, flow, marked, print_json, print_list, the_one, when
 from spendwatch.domain.count import counted
+from spendwatch.domain.delivery import DeliveryState
 from spendwatch.domain.errors import DeliveryError, LedgerUnavailableError
-from spendwatch.domain.notification import Delivery, DeliveryState, Notification, first_attempt
+from spendwatch.domain.notification import Delivery, Notification, first_attempt
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.suggestions import did_you_mean, suggestion
 from spendwatch.exact_json import json_fields

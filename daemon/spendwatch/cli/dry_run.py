@@ -17,8 +17,9 @@ from spendwatch.cli.exits import Exit
 from spendwatch.cli.outcome import exit_code, result_json, result_text, say_outside
 from spendwatch.cli.screen import print_json
 from spendwatch.domain.count import counted
+from spendwatch.domain.delivery import WAITING, DeliveryState, NotificationId
 from spendwatch.domain.errors import LedgerUnavailableError, SourceUnavailableError
-from spendwatch.domain.notification import WAITING, DeliveryState, Notification, NotificationId
+from spendwatch.domain.notification import Notification
 from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.review import Verdict
 from spendwatch.domain.statement import BillFile, SourceName

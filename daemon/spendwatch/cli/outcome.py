@@ -11,9 +11,9 @@ import click
 
 from spendwatch.cli.exits import Exit
 from spendwatch.domain.count import counted
+from spendwatch.domain.delivery import DeliveryState
 from spendwatch.domain.errors import ReaderFailedError, UnreadableBillError
 from spendwatch.domain.health import BalanceHealth, SourceHealth
-from spendwatch.domain.notification import DeliveryState
 from spendwatch.domain.statement import BillFile, Receipt, SourceName
 from spendwatch.exact_json import json_fields
 from spendwatch.jobs.collect import IngestContext, IngestResult, enter, refusal_text

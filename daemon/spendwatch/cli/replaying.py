@@ -16,6 +16,7 @@ from spendwatch.cli.rebuilding import rebuilt
 from spendwatch.cli.timeline import Timeline
 from spendwatch.domain.alert import Acknowledgement, Alert, AlertState
 from spendwatch.domain.balance_reading import Origin, RecordedReading
+from spendwatch.domain.delivery import Silence
 from spendwatch.domain.health import Rejection, SourceHealth
 from spendwatch.domain.merging import (
     DayPlan,
@@ -33,7 +34,7 @@ from spendwatch.domain.merging import (
 from spendwatch.domain.period import FIRST_RELEASE, BillingPeriod, PeriodClose
 from spendwatch.domain.policy import AccountPolicy, Policies
 from spendwatch.domain.review import Verdict
-from spendwatch.domain.routing import FIRST_GATHERING, GATHERING, Silence
+from spendwatch.domain.routing import FIRST_GATHERING, GATHERING
 from spendwatch.domain.statement import AccountId, DayKey, Digest, SourceName, Statement
 from spendwatch.jobs.balances import manual_reading
 from spendwatch.settings import Settings

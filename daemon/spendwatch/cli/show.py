@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Container, Iterator, Sequence
 from datetime import datetime, tzinfo
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console, Group, RenderableType
@@ -26,7 +27,6 @@ from spendwatch.domain.errors import LedgerUnavailableError, printable
 from spendwatch.domain.money import Money
 from spendwatch.domain.period import BillingPeriod, days_text, duration_text, labels_in
 from spendwatch.domain.policy import Severity
-from spendwatch.domain.routing import Message
 from spendwatch.domain.scope import Counts
 from spendwatch.domain.statement import UNASSIGNED
 from spendwatch.jobs.insight import Insight
@@ -37,6 +37,9 @@ from spendwatch.settings import Settings
 from spendwatch.state import Store, opened_store, system_clock
 from spendwatch.views.moments import channel_notes
 from spendwatch.views.status import looked, running_of, status_json
+
+if TYPE_CHECKING:
+    from spendwatch.domain.notification import Message
 
 _WATCH_EVERY = 2.0
 _MOST_ROWS, _MOST_MATTERS = 20, 10

@@ -13,8 +13,8 @@ from spendwatch.cli.exits import Exit
 from spendwatch.cli.options import DURATION, account_named, actor, json_option, list_unless_told, refuse
 from spendwatch.cli.screen import clean, print_list, the_one, when
 from spendwatch.domain.alert import Rule
+from spendwatch.domain.delivery import Silence
 from spendwatch.domain.policy import Severity
-from spendwatch.domain.routing import Silence
 from spendwatch.domain.scope import can_fit
 from spendwatch.domain.suggestions import suggestion
 from spendwatch.exact_json import json_fields

@@ -10,31 +10,28 @@ from decimal import Decimal
 from spendwatch.cli.exits import Exit
 from spendwatch.cli.options import refuse
 from spendwatch.cli.screen import age_text, clean, console, marked, print_json, table, when
-from spendwatch.domain.alert import Alert, AlertKey, Rule
+from spendwatch.domain.alert import Alert, AlertKey, AlertsKnown, Rule
 from spendwatch.domain.count import counted
+from spendwatch.domain.delivery import DeliveryState
 from spendwatch.domain.errors import printable
 from spendwatch.domain.forecast import Forecast, Runway
 from spendwatch.domain.forecast_alerts import false_before, not_reached, sure_from
 from spendwatch.domain.health import Freshness
 from spendwatch.domain.money import Money, in_cents, percent, plain, shown
-from spendwatch.domain.notification import DeliveryState
 from spendwatch.domain.period import BillingPeriod, duration_label, month_of, open_periods
 from spendwatch.domain.policy import AccountPolicy, threshold_text
-from spendwatch.domain.review import AlertsKnown
 from spendwatch.domain.run_rate import TooEarly, TooOld
 from spendwatch.domain.scope import MATCHABLE, BudgetScope, Dimension
 from spendwatch.domain.spike import FEWEST_DAYS, UsualSpend, usual_spend
-from spendwatch.domain.standing import Picking, SpendSum, Standing
+from spendwatch.domain.standing import Level, Picking, SpendSum, Standing, levels_of
 from spendwatch.domain.statement import AccountId
 from spendwatch.domain.suggestions import suggestion
-from spendwatch.domain.thresholds import Level, levels_of
 from spendwatch.exact_json import json_value
 from spendwatch.jobs.balances import Scanned, runway, survey
 from spendwatch.jobs.days_and_weeks import worst_now
-from spendwatch.jobs.forecasts import forecast
 from spendwatch.jobs.insight import Insight
 from spendwatch.jobs.ledger_view import LedgerView
-from spendwatch.jobs.run_rates import RunRates
+from spendwatch.jobs.run_rates import RunRates, forecast
 from spendwatch.jobs.standings import stand
 from spendwatch.settings import Settings
 from spendwatch.state import Store, opened_store, system_clock

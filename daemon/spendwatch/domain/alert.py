@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -215,3 +216,78 @@ class Acknowledgement:
     until: datetime | None = None
     """None: as long as it lasts."""
     comment: str = ""
+
+
+class AlertsKnown:
+    """The alerts on record, for look-ups by key and by rule and scope, and who acknowledged them."""
+
+    def __init__(self, alerts: Iterable[Alert], acknowledgements: Iterable[Acknowledgement] = ()) -> None:
+        """Index the alerts; of several episodes of one key the latest counts."""
+        alerts = tuple(alerts)
+        self._acknowledged = _in_force(alerts, tuple(acknowledgements))
+        self._latest: dict[AlertKey, Alert] = {}
+        self._by_scope: dict[tuple[AlertScope, str], dict[Rule, list[Alert]]] = {}
+        for alert in sorted(alerts, key=lambda alert: alert.episode):
+            key = alert.key
+            self._latest[key] = alert
+            self._by_scope.setdefault((key.scope, key.period), {}).setdefault(key.rule, []).append(alert)
+
+    def latest(self, key: AlertKey) -> Alert | None:
+        """Return the latest episode of what has this key."""
+        return self._latest.get(key)
+
+    def of(self, rule: Rule, scope: AlertScope, period: str = "") -> Sequence[Alert]:
+        """Return the alerts of one rule and scope, whatever their threshold."""
+        return self.about(scope, period).get(rule, ())
+
+    def about(self, scope: AlertScope, period: str) -> Mapping[Rule, Sequence[Alert]]:
+        """Return the alerts of one scope in a period by their rules."""
+        return self._by_scope.get((scope, period), {})
+
+    def escalated_at(self, key: AlertKey) -> datetime | None:
+        """Return when additional channels were notified of what has this key and fires."""
+        found = self._latest.get(key)
+        return found.escalated_at if found and found.is_firing else None
+
+    def acknowledged(self, matter: Matter, now: datetime) -> Acknowledgement | None:
+        """Return who takes care of the matter now."""
+        if not self._acknowledged:
+            return None
+        found = self._acknowledged.get(matter)
+        return found if found and (found.until is None or now < found.until) else None
+
+    def still_acknowledged(self, begun: Alert, now: datetime) -> Acknowledgement | None:
+        """Return who takes care of the matter of an alert that begins now, unless it is as grave as all before."""
+        if (found := self.acknowledged(begun.key.matter, now)) is None:
+            return None
+        known = (one for one in self.firing() if one.key.matter == begun.key.matter and one.since <= found.at)
+        return found if any(one.severity.rank > begun.severity.rank for one in known) else None
+
+    def scopes(self, period: str) -> set[AlertScope]:
+        """Return what alerts of that period are about."""
+        return {scope for scope, when in self._by_scope if when == period}
+
+    def firing(self) -> tuple[Alert, ...]:
+        """Return the alerts that have not ended."""
+        return tuple(alert for alert in self._latest.values() if alert.is_firing)
+
+
+def _in_force(alerts: Sequence[Alert], said: Sequence[Acknowledgement]) -> Mapping[Matter, Acknowledgement]:
+    """Return the acknowledgement of each matter that has neither ended since, nor become graver."""
+    if not said:
+        return {}
+    meant = {one.alert for one in said}
+    matters = {alert.id: alert.key.matter for alert in alerts if alert.id in meant}
+    firing: dict[Matter, list[Alert]] = {matter: [] for matter in matters.values()}
+    for alert in alerts:
+        if alert.is_firing and (about := firing.get(alert.key.matter)) is not None:
+            about.append(alert)
+    found: dict[Matter, Acknowledgement] = {}
+    for one in sorted((one for one in said if one.alert in matters), key=lambda one: one.at):
+        matter = matters[one.alert]
+        if known := [alert for alert in firing[matter] if alert.since <= one.at]:
+            worst = max(alert.severity.rank for alert in known)
+            later = (alert for alert in firing[matter] if alert.since > one.at and alert.told_at)
+            if not any(alert.severity.rank >= worst and alert.key.rule is not Rule.CORRECTED for alert in later):
+                found[matter] = one
+    return found

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from spendwatch.domain.commodity import Category, category_of
 from spendwatch.domain.money import EXACT, Currency, Money, exact_sum, exact_sums, share_of
-from spendwatch.domain.policy import Names, Watch, with_name
+from spendwatch.domain.policy import Names, Part, Watch
 from spendwatch.domain.scope import Dimension
 from spendwatch.domain.standing import SpendSum
 from spendwatch.domain.usage import is_paced
@@ -53,24 +53,6 @@ TELLING = (
     Dimension.CHARGE,
 )
 """The dimensions that sums must be grouped by for their causes."""
-
-
-class Part(NamedTuple):
-    """A value that bills name, and what people call it."""
-
-    dimension: Dimension
-    value: str
-    name: str = ""
-
-    @property
-    def short(self) -> str:
-        """Its name, or the value where it has none."""
-        return self.name or self.value
-
-    @property
-    def label(self) -> str:
-        """Name and id, `chatbot (1200345)`."""
-        return with_name(self.value, self.name)
 
 
 class Main(NamedTuple):

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 
-from spendwatch.domain.alert import AlertKey, Rule
+from spendwatch.domain.alert import AlertKey, AlertsKnown, Rule
 from spendwatch.domain.forecast import Forecast
 from spendwatch.domain.money import EXACT
 from spendwatch.domain.period import BillingPeriod
-from spendwatch.domain.review import AlertsKnown, Condition
+from spendwatch.domain.review import Condition
 from spendwatch.domain.scope import AlertScope
-from spendwatch.domain.standing import Standing
-from spendwatch.domain.thresholds import level_conditions, levels_of
+from spendwatch.domain.standing import Standing, levels_of
+from spendwatch.domain.thresholds import level_conditions
 
 _NOTHING = Decimal(0)
 

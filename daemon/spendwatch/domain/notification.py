@@ -6,15 +6,24 @@ import hashlib
 from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from enum import IntEnum, StrEnum
 from operator import attrgetter
-from typing import NamedTuple, NewType
+from typing import NamedTuple
 
 from spendwatch.domain.alert import Acknowledgement, AlertId, AlertState, Rule
 from spendwatch.domain.balance import Position
 from spendwatch.domain.balance_watch import TopUp
 from spendwatch.domain.causes import NO_CAUSES, NO_COURSE, Causes, Course
 from spendwatch.domain.commodity import NOTHING_TO_FEAR, Category, Exposure
+from spendwatch.domain.delivery import (
+    DeliveryRecord,
+    DeliveryState,
+    Held,
+    HoldReason,
+    Loudness,
+    NotificationId,
+    Reason,
+    delivery_id,
+)
 from spendwatch.domain.discrepancy import Discrepancy
 from spendwatch.domain.failure import Failure
 from spendwatch.domain.forecast import Forecast, Runway
@@ -27,46 +36,6 @@ from spendwatch.domain.report import Report
 from spendwatch.domain.scope import NOTHING, AlertScope, Counts
 from spendwatch.domain.spike import Spike
 from spendwatch.domain.standing import Split
-
-NotificationId = NewType("NotificationId", str)
-DeliveryId = NewType("DeliveryId", str)
-
-
-class Reason(StrEnum):
-    """Why we speak."""
-
-    FIRED = "fired"
-    REPEATED = "repeated"
-    ESCALATED = "escalated"
-    RESOLVED = "resolved"
-    ACTION = "action"
-    """A program is asked to act on what an alert is about."""
-    DIGEST = "digest"
-    """Several messages in one."""
-    TEST = "test"
-
-
-class Loudness(IntEnum):
-    """What quiet hours go by, the quietest first."""
-
-    OVER = 0
-    NOTICE = 1
-    WARNING = 2
-    CRITICAL = 3
-    OVERDUE = 4
-    UNHELD = 5
-    """Reports, tests and requests to programs: nothing holds them."""
-
-
-class HoldReason(StrEnum):
-    """Why a message waits."""
-
-    QUIET_HOURS = "quiet_hours"
-    SILENCE = "silence"
-    STORM = "storm"
-    """Too many at once: they come together."""
-    WITHHELD = "withheld"
-    """An action that is not requested, and never will be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,24 +205,6 @@ class Notification:
         return "balance.recovered" if is_back else "alert.resolved"
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
-    """One message that waits, or waited, for its channel."""
-
-    notification: NotificationId
-    channel: ChannelName
-    held_at: datetime
-    until: datetime
-    why: HoldReason
-    silence: str = ""
-    """The silence's id."""
-    digest: NotificationId = NotificationId("")
-    """What told of it in the end: a digest, the message itself, or the same marked as late; empty until then."""
-    ended_at: datetime | None = None
-    dropped: str = ""
-    """Why nothing was sent after all."""
-
-
 NO_FACTS = Facts()
 _FIGURES = frozenset(vars(NO_FACTS))
 
@@ -266,56 +217,18 @@ def notification_id(alert: AlertId, reason: Reason, times_told: int) -> Notifica
     return NotificationId(hashlib.sha256(f"{alert}\x1f{reason}\x1f{times_told}".encode()).hexdigest()[:24])
 
 
-class DeliveryState(StrEnum):
-    """How far one copy has come."""
+class Message(NamedTuple):
+    """A message for one channel, and the row of its waiting if it waited."""
 
-    PENDING = "pending"
-    """Not attempted yet, or due once more."""
-    ATTEMPTING = "attempting"
-    """An attempt has begun and its outcome is not on record: after a crash, the receiver may have it already."""
-    DEFERRED = "deferred"
-    """An attempt failed; there will be another."""
-    DELIVERED = "delivered"
-    DEAD = "dead"
-    CANCELLED = "cancelled"
-    """By an operator, or because a later message speaks for it."""
+    said: Notification
+    row: Held | None = None
 
 
-WAITING = (DeliveryState.PENDING, DeliveryState.DEFERRED)
-"""In these states an attempt is to come."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery(DeliveryRecord):
+    """One copy of a notification."""
 
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One copy of a notification on its way over one channel to one target (a mail address; empty where there is but one)."""
-
-    id: DeliveryId
     notification: Notification
-    channel: ChannelName
-    target: str
-    state: DeliveryState
-    attempts: int
-    """Attempts begun so far, the present one included."""
-    due_at: datetime
-    maybe_repeated: bool
-    """An earlier attempt ended without an answer on record."""
-    rendered: bytes | None
-    """The bytes that every attempt sends; None before the first."""
-    last_error: str = ""
-    settled_at: datetime | None = None
-    refusals: int = 0
-    """Answers in a row that refused it and may pass."""
-    is_held: bool = False
-    """It may have arrived, and a person decides whether it is sent again."""
-
-
-class Superseded(NamedTuple):
-    """A delivery that is not attempted any more, as a later message speaks for it."""
-
-    delivery: DeliveryId
-    alert: AlertId
-    attempts: int
-    why: str
 
 
 def first_attempt(notification: Notification, channel: ChannelName, target: str, rendered: bytes) -> Delivery:
@@ -331,42 +244,3 @@ def first_attempt(notification: Notification, channel: ChannelName, target: str,
         maybe_repeated=False,
         rendered=rendered,
     )
-
-
-def delivery_id(notification: NotificationId, channel: ChannelName, target: str) -> DeliveryId:
-    """Return the delivery's identity, which is its content."""
-    return DeliveryId(hashlib.sha256(f"{notification}\x1f{channel}\x1f{target}".encode()).hexdigest()[:24])
-
-
-PAUSES = tuple(
-    timedelta(seconds=seconds)
-    for seconds in (5, 5 * 60, 30 * 60, 2 * 3600, 5 * 3600, 10 * 3600, 14 * 3600, 20 * 3600, 24 * 3600)
-)
-"""Pauses between the ten attempts of a delivery: 75 h 35 min in all, the schedule of Standard Webhooks."""
-
-
-REFUSED_PAUSES = (timedelta(minutes=1), timedelta(minutes=9))
-"""Pauses after a refusal that may pass, as while a receiver is redeployed: three attempts in ten minutes."""
-
-
-def pause_after(attempts: int, refusals: int = 0) -> timedelta | None:
-    """Return how long to wait after that many attempts or refusals in a row, or None when there will be no further one."""
-    pauses, number = (REFUSED_PAUSES, refusals) if refusals else (PAUSES, attempts)
-    return pauses[number - 1] if number <= len(pauses) else None
-
-
-DELIVERED_WITHIN = sum(PAUSES, timedelta())
-"""What could not be delivered for so long, for trouble of its channel as a whole, is given up."""
-
-_PROBED_EVERY = timedelta(minutes=30)
-_LOCKS = 2
-
-
-def channel_pause(pauses: int, *, is_login: bool = False) -> tuple[timedelta, int]:
-    """Return how long to leave a channel alone after so many pauses in a row, and how many pauses these are then.
-
-    Half an hour at most, so that what waits goes out soon after the receiver is back. A refused password is not tried again
-    earlier than that: services lock an account after a few attempts.
-    """
-    step = max(pauses, _LOCKS) if is_login else pauses
-    return min(PAUSES[min(step, len(PAUSES) - 1)], _PROBED_EVERY), step + 1

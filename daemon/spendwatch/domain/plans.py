@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 
-from spendwatch.domain.causes import Part
 from spendwatch.domain.commodity import Category, category_of
 from spendwatch.domain.money import EXACT, Currency, Money
 from spendwatch.domain.novelty import ChargedValue
 from spendwatch.domain.period import PROVIDER_ZONE
+from spendwatch.domain.policy import Part
 from spendwatch.domain.scope import Dimension
 from spendwatch.domain.standing import SpendSum
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from functools import lru_cache
-from typing import NewType, Protocol
+from typing import NamedTuple, NewType, Protocol
 
 from spendwatch.domain.money import EXACT, Currency, Money, plain
 from spendwatch.domain.period import PeriodKind
@@ -449,3 +449,21 @@ def _watches_of(
             own = replace(inner, value=value)
             label = names.label(dimension_of(finer.for_each), value)
             yield watch(own, f"{name} {label}".rstrip(), budget, finer)
+
+
+class Part(NamedTuple):
+    """A value that bills name, and what people call it."""
+
+    dimension: Dimension
+    value: str
+    name: str = ""
+
+    @property
+    def short(self) -> str:
+        """Its name, or the value where it has none."""
+        return self.name or self.value
+
+    @property
+    def label(self) -> str:
+        """Name and id, `chatbot (1200345)`."""
+        return with_name(self.value, self.name)

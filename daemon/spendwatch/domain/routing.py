@@ -5,28 +5,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, time, timedelta, tzinfo
+from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from operator import attrgetter
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
-from spendwatch.domain.alert import AlertId, AlertState, Rule
+from spendwatch.domain.alert import AlertId, AlertsKnown, AlertState, Rule
 from spendwatch.domain.causes import NO_CAUSES, NO_COURSE
 from spendwatch.domain.commodity import NOTHING_TO_FEAR
-from spendwatch.domain.health import ChannelHealth
-from spendwatch.domain.notification import (
-    Facts,
-    Held,
-    HoldReason,
-    Loudness,
-    Notification,
-    NotificationId,
-    Reason,
-    notification_id,
-)
-from spendwatch.domain.policy import ChannelName, Policies, Severity
-from spendwatch.domain.report import Schedule
-from spendwatch.domain.review import AlertsKnown, Verdict
+from spendwatch.domain.delivery import LONGEST_QUIET, OPEN, Held, HoldReason, NotificationId, Reason, Route, Silence
+from spendwatch.domain.notification import Facts, Message, Notification, notification_id
+from spendwatch.domain.policy import ChannelName, Policies
+from spendwatch.domain.review import Verdict
 from spendwatch.domain.scope import NO_ACCOUNT, NOTHING, TAG, AlertScope, BudgetScope
 
 FOLLOW_UP = timedelta(minutes=5)
@@ -35,120 +25,28 @@ GATHERING, FIRST_GATHERING = timedelta(seconds=10), timedelta(minutes=10)
 """So long, at most, messages wait for further bills of the same look at a source, and of a first import."""
 MOST_MEMBERS = 100
 """Of a digest; it tells how many more there are."""
-LONGEST_QUIET = timedelta(days=7)
-"""Quiet hours hold nothing for longer: where the program runs in them alone, messages go out after all."""
 GOES_ELSEWHERE = "the configuration no longer sends it over this channel"
 ENDED_SILENCED = "it began and ended during a silence"
 
 _NOTHING_SENT = NotificationId("")
-_A_DAY = timedelta(days=1)
 _NEVER_QUIET = frozenset({Rule.OVERDUE})
-_WEEK = 7
-
-
-@dataclass(frozen=True, slots=True)
-class QuietHours:
-    """A time of day in which a channel keeps quiet; it may begin on some weekdays only (0: Monday)."""
-
-    start: time
-    end: time | None
-    """None: midnight, at the end of the day."""
-    zone: tzinfo
-    weekdays: frozenset[int] = frozenset(range(_WEEK))
-    passing: frozenset[Severity] = frozenset()
-    """What is told all the same while it fires."""
-    hold_overdue: bool = False
-
-    def until(self, now: datetime) -> datetime | None:
-        """Return when the hours end that go on now."""
-        today = now.astimezone(self.zone).date()
-        for day in (today - _A_DAY, today):
-            last = day + _A_DAY if self.end is None or self.end <= self.start else day
-            # Each wall time is turned into a moment by itself: on two days of the year they are an hour more or less apart.
-            places = ((day, self.start), (last, self.end or time()))
-            begin, end = (datetime.combine(on, at, self.zone).astimezone(UTC) for on, at in places)
-            if day.weekday() in self.weekdays and begin <= now < end:
-                return end
-        return None
-
-    def holds(self, loudness: Loudness) -> bool:
-        """Return whether such a message waits."""
-        passing = {Loudness.UNHELD, *(Loudness[severity.name] for severity in self.passing)}
-        if Severity.CRITICAL in self.passing or not self.hold_overdue:
-            passing.add(Loudness.OVERDUE)
-        return loudness not in passing
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """What a channel is spared, and which reports it gets."""
-
-    max_messages: int | None = None
-    """More of them in one round become one digest; None: every message comes by itself."""
-    quiet: tuple[QuietHours, ...] = ()
-    reports: tuple[Schedule, ...] = ()
-    """When it gets reports. Nothing holds them."""
-
-    def held(self, now: datetime) -> frozenset[Loudness]:
-        """Return which messages quiet hours hold now."""
-        return frozenset(one for one in Loudness if self.quiet_until(one, now))
-
-    def quiet_until(self, loudness: Loudness, now: datetime) -> datetime | None:
-        """Return when the quiet hours end that hold such a message; those that follow on each other are one."""
-        found, moment = None, now
-        for _ in range(_WEEK + 1):
-            ends = (hours.until(moment) for hours in self.quiet if hours.holds(loudness))
-            if (end := max(filter(None, ends), default=None)) is None:
-                break
-            found = moment = end
-        return found
-
-    def next_attempt(self, due: datetime, loudness: Loudness, channel: ChannelHealth | None, now: datetime) -> datetime:
-        """Return when a message that is due then is really tried: after a pause of its channel, and after quiet hours."""
-        at = max(due, channel.not_before) if channel and channel.not_before and channel.is_paused(now) else due
-        return self.quiet_until(loudness, max(at, now)) or at
 
 
 Tags: TypeAlias = Sequence[tuple[str, str]]
 
 
-@dataclass(frozen=True, slots=True)
-class Silence:
-    """A person wants to hear nothing of some alerts for a while. What is left empty fits everything."""
-
-    id: str
-    created_at: datetime
-    ends_at: datetime
-    author: str
-    comment: str = ""
-    rule: str = ""
-    account: str = ""
-    workspace: str = ""
-    tags: tuple[str, ...] = ()
-    """Each written as `key=value`."""
-    severity: str = ""
-    scope: str = ""
-    """What an alert is about, as JSON shows it."""
-
-    def fits(self, one: Notification, tags: Tags) -> bool:
-        """Return whether it is about such a message. Rule, workspace and the values of tags are patterns."""
-        scope = one.facts.scope
-        place = (scope.workspace or "", one.facts.name.partition(":")[0]) if isinstance(scope, BudgetScope) else ()
-        return (
-            (not self.rule or any(fnmatchcase(name, self.rule) for name in (one.rule.value, one.rule.type)))
-            and self.account in {"", scope.account}
-            and (not self.workspace or any(fnmatchcase(name, self.workspace) for name in place if name))
-            and self.severity in {"", one.severity.value}
-            and (self.scope in {"", scope.label} or fnmatchcase(scope.label, self.scope))
-            and all(_has_tag(said, tags) for said in self.tags)
-        )
-
-    @property
-    def matchers(self) -> str:
-        """What it is about, as it was asked for."""
-        names = ("rule", "account", "scope", "workspace", "severity")
-        said = (f"{name}={value}" for name in names if (value := getattr(self, name)))
-        return " ".join((*said, *(f"tag:{tag}" for tag in self.tags)))
+def is_silenced_by(one: Notification, silence: Silence, tags: Tags) -> bool:
+    """Return whether a silence is about such a message. Rule, workspace and the values of tags are patterns."""
+    scope = one.facts.scope
+    place = (scope.workspace or "", one.facts.name.partition(":")[0]) if isinstance(scope, BudgetScope) else ()
+    return (
+        (not silence.rule or any(fnmatchcase(name, silence.rule) for name in (one.rule.value, one.rule.type)))
+        and silence.account in {"", scope.account}
+        and (not silence.workspace or any(fnmatchcase(name, silence.workspace) for name in place if name))
+        and silence.severity in {"", one.severity.value}
+        and (silence.scope in {"", scope.label} or fnmatchcase(scope.label, silence.scope))
+        and all(_has_tag(said, tags) for said in silence.tags)
+    )
 
 
 def _has_tag(said: str, tags: Tags) -> bool:
@@ -170,13 +68,6 @@ def no_tags(_: AlertScope) -> Tags:
     return ()
 
 
-class Message(NamedTuple):
-    """A message for one channel, and the row of its waiting if it waited."""
-
-    said: Notification
-    row: Held | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class Routing:
     """What decides about messages, apart from the messages."""
@@ -196,7 +87,7 @@ class Routing:
     def silenced(self, said: Notification, now: datetime) -> Iterator[Silence]:
         """Yield the silences that such a message falls under now."""
         for silence in self.silences:
-            if silence.created_at <= now < silence.ends_at and silence.fits(said, self.tags(said.facts.scope)):
+            if silence.created_at <= now < silence.ends_at and is_silenced_by(said, silence, self.tags(said.facts.scope)):
                 yield silence
 
     def hold(self, channel: ChannelName, one: Message, now: datetime) -> tuple[datetime, HoldReason, str] | None:
@@ -209,10 +100,6 @@ class Routing:
         if is_recent and (end := self.routes.get(channel, OPEN).quiet_until(said.loudness, now)):
             found.append((end, HoldReason.QUIET_HOURS, ""))
         return max(found, default=None)
-
-
-OPEN = Route()
-"""Of a channel that is spared nothing."""
 
 
 def route(verdict: Verdict, routing: Routing, firing: Collection[AlertId], *, now: datetime) -> Verdict:

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
+from functools import lru_cache
 
-from spendwatch.domain.money import EXACT, Currency, Money, exact_sums, share_of
+from spendwatch.domain.money import EXACT, Currency, Money, exact_sums, plain, share_of
 from spendwatch.domain.period import Period
-from spendwatch.domain.policy import FinerBudget, Values, Watch
+from spendwatch.domain.policy import NEARLY, WHOLE, ChannelName, FinerBudget, Severity, Threshold, Values, Watch
 from spendwatch.domain.scope import AlertScope, BudgetScope, Counts, Dimension, value_of
 from spendwatch.domain.statement import AccountId, ChargeKind, WorkspaceId
 
@@ -187,3 +188,37 @@ def seen_workspaces(sums: Iterable[SpendSum], told: Iterable[AlertScope] = ()) -
         for spent in sums
     )
     return frozenset((*named, *known))
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A threshold with the amount at which it is reached."""
+
+    at: Decimal
+    height: str
+    """The same as plain text."""
+    label: str
+    severity: Severity
+    channels: tuple[ChannelName, ...] = ()
+    """Its own; empty: those of its budget."""
+
+
+@lru_cache(maxsize=4096)
+def levels_of(thresholds: tuple[Threshold, ...], budget: Decimal | None, *, of_forecasts: bool = False) -> tuple[Level, ...]:
+    """Return the thresholds that the spend can reach, or those that a forecast can, the lowest first."""
+    wanted = (threshold for threshold in thresholds if threshold.is_forecast is of_forecasts)
+    reachable = ((threshold.reached_at(budget), threshold) for threshold in wanted)
+    found = (Level(at, plain(at), one.label, one.severity(budget), one.channels) for at, one in reachable if at is not None)
+    return tuple(sorted(found, key=lambda level: level.at))
+
+
+def gravity(standing: Standing) -> Severity | None:
+    """Return how grave the spend is now: as the gravest threshold that it has reached.
+
+    Three quarters of the budget, and all of it, count in any case. None if it has reached none of them. What was told, or is
+    only foretold, is no matter of it.
+    """
+    watch = standing.watch
+    levels = levels_of((*watch.thresholds, NEARLY, WHOLE), watch.budget.amount if watch.budget else None)
+    reached = (level.severity for level in levels if standing.spend.amount >= level.at)
+    return max(reached, key=lambda severity: severity.rank, default=None)

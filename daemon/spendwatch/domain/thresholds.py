@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache, partial
 from typing import Any
 
-from spendwatch.domain.alert import Alert, AlertKey, Rule
+from spendwatch.domain.alert import Alert, AlertKey, AlertsKnown, Rule
 from spendwatch.domain.forecast import Forecast
 from spendwatch.domain.money import Currency, Money, is_no_smaller_share, plain
 from spendwatch.domain.notification import NO_FACTS, Facts
-from spendwatch.domain.policy import NEARLY, WHOLE, ChannelName, Escalation, Severity, Threshold, channels_of, threshold_text
-from spendwatch.domain.review import AlertsKnown, Condition
-from spendwatch.domain.standing import Standing
+from spendwatch.domain.policy import ChannelName, Escalation, Severity, Threshold, channels_of, threshold_text
+from spendwatch.domain.review import Condition
+from spendwatch.domain.standing import Level, Standing, levels_of
 
 
 def threshold_conditions(standing: Standing, known: AlertsKnown) -> Sequence[Condition]:
@@ -56,40 +55,6 @@ def threshold_conditions(standing: Standing, known: AlertsKnown) -> Sequence[Con
     if told or spent < 0:
         found += _corrections(standing, told, known)
     return found
-
-
-@dataclass(frozen=True, slots=True)
-class Level:
-    """A threshold with the amount at which it is reached."""
-
-    at: Decimal
-    height: str
-    """The same as plain text."""
-    label: str
-    severity: Severity
-    channels: tuple[ChannelName, ...] = ()
-    """Its own; empty: those of its budget."""
-
-
-@lru_cache(maxsize=4096)
-def levels_of(thresholds: tuple[Threshold, ...], budget: Decimal | None, *, of_forecasts: bool = False) -> tuple[Level, ...]:
-    """Return the thresholds that the spend can reach, or those that a forecast can, the lowest first."""
-    wanted = (threshold for threshold in thresholds if threshold.is_forecast is of_forecasts)
-    reachable = ((threshold.reached_at(budget), threshold) for threshold in wanted)
-    found = (Level(at, plain(at), one.label, one.severity(budget), one.channels) for at, one in reachable if at is not None)
-    return tuple(sorted(found, key=lambda level: level.at))
-
-
-def gravity(standing: Standing) -> Severity | None:
-    """Return how grave the spend is now: as the gravest threshold that it has reached.
-
-    Three quarters of the budget, and all of it, count in any case. None if it has reached none of them. What was told, or is
-    only foretold, is no matter of it.
-    """
-    watch = standing.watch
-    levels = levels_of((*watch.thresholds, NEARLY, WHOLE), watch.budget.amount if watch.budget else None)
-    reached = (level.severity for level in levels if standing.spend.amount >= level.at)
-    return max(reached, key=lambda severity: severity.rank, default=None)
 
 
 def is_news(level: Level, alerts: Iterable[Alert], budget: Money | None) -> bool:

@@ -7,22 +7,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
+from spendwatch.domain.alert import AlertsKnown
 from spendwatch.domain.balance_watch import BalanceWatch
+from spendwatch.domain.delivery import Reason
 from spendwatch.domain.forecast_alerts import Foretold
 from spendwatch.domain.health import Freshness
-from spendwatch.domain.notification import Notification, Reason
+from spendwatch.domain.notification import Message, Notification
 from spendwatch.domain.period import BillingPeriod, open_periods
 from spendwatch.domain.policy import ChannelName, Policies, Watch
-from spendwatch.domain.review import (
-    NO_VERDICT,
-    AlertsKnown,
-    Condition,
-    Verdict,
-    expire,
-    one_message_per_matter,
-    review_conditions,
-)
-from spendwatch.domain.routing import FOLLOW_UP, Message, Routing, request_actions, route, tags_of
+from spendwatch.domain.review import NO_VERDICT, Condition, Verdict, expire, one_message_per_matter, review_conditions
+from spendwatch.domain.routing import FOLLOW_UP, Routing, request_actions, route, tags_of
 from spendwatch.domain.scope import AlertScope
 from spendwatch.domain.standing import Standing
 from spendwatch.domain.thresholds import threshold_conditions

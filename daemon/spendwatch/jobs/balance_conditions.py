@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
 from typing import Any
 
-from spendwatch.domain.alert import Alert, AlertKey, Rule
+from spendwatch.domain.alert import Alert, AlertKey, AlertsKnown, Rule
 from spendwatch.domain.balance import Position
 from spendwatch.domain.balance_watch import BalanceWatch, TopUp, is_clear, watch_balance, with_runway
 from spendwatch.domain.forecast import Runway
@@ -17,7 +17,7 @@ from spendwatch.domain.money import EXACT, Money, plain
 from spendwatch.domain.notification import Facts
 from spendwatch.domain.period import duration_label
 from spendwatch.domain.policy import AccountPolicy, BalancePolicy, Policies, Severity
-from spendwatch.domain.review import AlertsKnown, Condition
+from spendwatch.domain.review import Condition
 from spendwatch.domain.run_rate import TooEarly, TooOld
 from spendwatch.domain.scope import BudgetScope
 from spendwatch.jobs.balances import Scanned, cause_of, runway, trouble_of

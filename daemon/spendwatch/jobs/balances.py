@@ -6,11 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta, tzinfo
 from functools import partial
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from spendwatch.domain.balance import Billed, Position
 from spendwatch.domain.balance_reading import BalanceReading, Origin, RecordedReading
-from spendwatch.domain.balance_watch import BalanceWatch
 from spendwatch.domain.errors import BalanceUnavailableError
 from spendwatch.domain.failure import Failure
 from spendwatch.domain.forecast import Runway, runway_of
@@ -24,6 +23,9 @@ from spendwatch.domain.statement import AccountId
 from spendwatch.jobs.ledger_view import LedgerView
 from spendwatch.jobs.ports import Balances
 from spendwatch.jobs.run_rates import RunRates
+
+if TYPE_CHECKING:
+    from spendwatch.domain.balance_watch import BalanceWatch
 
 
 @dataclass(frozen=True, slots=True)

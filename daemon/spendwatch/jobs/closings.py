@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import replace
 
+from spendwatch.domain.alert import AlertsKnown
 from spendwatch.domain.notification import Facts
-from spendwatch.domain.review import AlertsKnown, Condition
+from spendwatch.domain.review import Condition
 from spendwatch.domain.scope import AlertScope, BudgetScope, Counts
 from spendwatch.jobs.ports import AlertBook
 

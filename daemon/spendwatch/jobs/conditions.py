@@ -7,15 +7,16 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
-from spendwatch.domain.alert import Alert, AlertKey, Rule
+from spendwatch.domain.alert import Alert, AlertKey, AlertsKnown, Rule
+from spendwatch.domain.delivery import Reason, Route
 from spendwatch.domain.errors import printable
 from spendwatch.domain.health import ChannelHealth, Freshness, Rejection, SourceHealth
 from spendwatch.domain.money import Money, plain
-from spendwatch.domain.notification import Facts, Notification, Reason
+from spendwatch.domain.notification import Facts, Notification
 from spendwatch.domain.period import duration_text
 from spendwatch.domain.policy import ChannelName, Policies, Severity, Threshold, asked, channels_of
-from spendwatch.domain.review import ONE_SHOT_LASTS, AlertsKnown, Condition
-from spendwatch.domain.routing import FOLLOW_UP, Route
+from spendwatch.domain.review import ONE_SHOT_LASTS, Condition
+from spendwatch.domain.routing import FOLLOW_UP
 from spendwatch.domain.scope import AlertScope, BudgetScope, NamedScope, Subject, parse_scope
 from spendwatch.domain.standing import Standing
 from spendwatch.domain.statement import SourceName

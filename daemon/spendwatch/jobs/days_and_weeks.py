@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
+from spendwatch.domain.alert import AlertsKnown
 from spendwatch.domain.period import PROVIDER_ZONE, BillingPeriod, PeriodKind, ShortPeriod
 from spendwatch.domain.policy import Policies
-from spendwatch.domain.review import AlertsKnown
 from spendwatch.domain.scope import BudgetScope
 from spendwatch.domain.standing import Standing, WatchedSince
 from spendwatch.domain.statement import DayKey

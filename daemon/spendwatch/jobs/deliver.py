@@ -11,21 +11,22 @@ from itertools import groupby
 
 import structlog
 
-from spendwatch.domain.errors import PermanentDeliveryError, TemporaryDeliveryError
-from spendwatch.domain.health import ChannelHealth, ChannelPause
-from spendwatch.domain.notification import (
+from spendwatch.domain.delivery import (
     DELIVERED_WITHIN,
+    OPEN,
     PAUSES,
-    Delivery,
     DeliveryId,
     DeliveryState,
     Reason,
+    Route,
     channel_pause,
     pause_after,
 )
+from spendwatch.domain.errors import PermanentDeliveryError, TemporaryDeliveryError
+from spendwatch.domain.health import ChannelHealth, ChannelPause
+from spendwatch.domain.notification import Delivery
 from spendwatch.domain.period import Clock
 from spendwatch.domain.policy import ChannelName
-from spendwatch.domain.routing import OPEN, Route
 from spendwatch.domain.scope import AlertScope
 from spendwatch.jobs.conditions import Surroundings, ways_now
 from spendwatch.jobs.ports import AlertBook, Channel, Health, Outbox

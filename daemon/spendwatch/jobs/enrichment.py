@@ -18,9 +18,8 @@ from spendwatch.domain.scope import AlertScope, BudgetScope, Counts, Dimension, 
 from spendwatch.domain.standing import SpendSum
 from spendwatch.domain.statement import AccountId, SeriesKey
 from spendwatch.domain.usage import last_complete_day, unknown_days
-from spendwatch.jobs.forecasts import forecast
 from spendwatch.jobs.ledger_view import LedgerView, spend_within
-from spendwatch.jobs.run_rates import RunRates
+from spendwatch.jobs.run_rates import RunRates, forecast
 from spendwatch.jobs.standings import dimensions
 
 _GROWTH_DAYS = 7

@@ -3,38 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime, tzinfo
+from datetime import date, tzinfo
 
-from spendwatch.domain.alert import AlertKey
-from spendwatch.domain.forecast import Forecast, forecast_period
+from spendwatch.domain.alert import AlertKey, AlertsKnown
 from spendwatch.domain.forecast_alerts import Foretold, false_before, forecast_conditions, not_reached
 from spendwatch.domain.health import Freshness
-from spendwatch.domain.money import Money
 from spendwatch.domain.period import BillingPeriod
-from spendwatch.domain.review import AlertsKnown, Condition
-from spendwatch.domain.run_rate import RunRate
-from spendwatch.domain.scope import BudgetScope, Portion
+from spendwatch.domain.review import Condition
 from spendwatch.domain.standing import Standing
-from spendwatch.jobs.run_rates import RunRates
-
-
-def forecast(
-    paces: RunRates,
-    scope: BudgetScope,
-    spent: Money,
-    period: BillingPeriod,
-    fresh: Freshness,
-    *,
-    until: datetime | None,
-    zone: tzinfo,
-) -> Forecast | None:
-    """Return what the period will probably cost; None while it is too early, or where the data are too old."""
-    pace = paces.of(scope)
-    if scope.portion is Portion.UNTAGGED:
-        return None  # its spend lacks the latest days
-    if until is None or not isinstance(pace, RunRate) or fresh.is_too_old(scope.account, until):
-        return None
-    return forecast_period(pace, spent, period, data_until=until, zone=zone)
+from spendwatch.jobs.run_rates import RunRates, forecast
 
 
 def foresee(

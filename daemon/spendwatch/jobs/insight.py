@@ -6,10 +6,9 @@ from collections.abc import Hashable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from spendwatch.domain.alert import Acknowledgement
+from spendwatch.domain.alert import Acknowledgement, AlertsKnown
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import Policies
-from spendwatch.domain.review import AlertsKnown
 from spendwatch.jobs.days_and_weeks import JudgedDays
 from spendwatch.jobs.ports import AlertBook
 from spendwatch.jobs.run_rates import RunRates

@@ -11,8 +11,9 @@ from dataclasses import replace
 import structlog
 
 from spendwatch.domain.alert import Alert, AlertKey, AlertState, Rule, alert_id
+from spendwatch.domain.delivery import Reason
 from spendwatch.domain.errors import DeliveryError, LedgerDamagedError, LedgerUnavailableError
-from spendwatch.domain.notification import Delivery, Facts, Reason, first_attempt
+from spendwatch.domain.notification import Delivery, Facts, first_attempt
 from spendwatch.domain.period import Clock
 from spendwatch.domain.policy import ChannelName, Severity
 from spendwatch.domain.review import say

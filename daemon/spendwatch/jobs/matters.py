@@ -12,9 +12,8 @@ from spendwatch.domain.forecast import Runway
 from spendwatch.domain.money import Money, percent
 from spendwatch.domain.policy import Severity
 from spendwatch.domain.scope import AlertScope, BudgetScope
-from spendwatch.domain.standing import Standing
+from spendwatch.domain.standing import Standing, gravity
 from spendwatch.domain.statement import AccountId
-from spendwatch.domain.thresholds import gravity
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from spendwatch.domain.alert import AlertId, AlertState
+from spendwatch.domain.alert import AlertId, AlertsKnown, AlertState
+from spendwatch.domain.delivery import Reason
 from spendwatch.domain.errors import DeliveryError
-from spendwatch.domain.notification import Notification, Reason, first_attempt
+from spendwatch.domain.notification import Notification, first_attempt
 from spendwatch.domain.period import Clock
 from spendwatch.domain.policy import ChannelName
-from spendwatch.domain.review import AlertsKnown
 from spendwatch.jobs.ports import AlertBook, MirroringChannel
 
 EVERY = timedelta(minutes=1)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta, tzinfo
 
-from spendwatch.domain.alert import AlertKey, Rule
+from spendwatch.domain.alert import AlertKey, AlertsKnown, Rule
 from spendwatch.domain.forecast import Forecast
 from spendwatch.domain.money import Money, exact_sums, plain
 from spendwatch.domain.month_close import FORECAST_DAYS, ClosedMonth, FinalFigure, forecasts_of
 from spendwatch.domain.period import BillingPeriod, closes_at, open_periods
 from spendwatch.domain.policy import Policies, Severity, Watch
-from spendwatch.domain.review import AlertsKnown, Condition
+from spendwatch.domain.review import Condition
 from spendwatch.domain.scope import AlertScope, Counts, Dimension
 from spendwatch.domain.standing import Standing
 from spendwatch.domain.statement import SeriesKey

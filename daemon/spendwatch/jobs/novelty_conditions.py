@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
 
-from spendwatch.domain.alert import AlertKey, Rule
-from spendwatch.domain.causes import Part
+from spendwatch.domain.alert import AlertKey, AlertsKnown, Rule
 from spendwatch.domain.commodity import Category
 from spendwatch.domain.money import plain
 from spendwatch.domain.notification import Facts
@@ -25,8 +24,8 @@ from spendwatch.domain.novelty import (
 )
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.plans import ORDERED, PlanOrder, cost_of, plan_orders
-from spendwatch.domain.policy import FREE_QUOTA, PLANS, AccountPolicy, Policies, Severity
-from spendwatch.domain.review import AlertsKnown, Condition
+from spendwatch.domain.policy import FREE_QUOTA, PLANS, AccountPolicy, Part, Policies, Severity
+from spendwatch.domain.review import Condition
 from spendwatch.domain.scope import BudgetScope, Dimension
 from spendwatch.domain.standing import SpendSum
 from spendwatch.domain.statement import AccountId

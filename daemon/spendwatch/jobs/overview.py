@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta, tzinfo
 from decimal import Decimal
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from spendwatch.domain.alert import Acknowledgement, Alert, AlertId
 from spendwatch.domain.balance import Position
@@ -19,23 +20,23 @@ from spendwatch.domain.health import Freshness, ReadingProgress, SourceHealth
 from spendwatch.domain.money import Currency, Money, share_of
 from spendwatch.domain.period import BillingPeriod, Period, ShortPeriod, open_periods
 from spendwatch.domain.policy import AccountPolicy, Policies, Severity
-from spendwatch.domain.routing import Message
 from spendwatch.domain.run_rate import TooEarly, TooOld
 from spendwatch.domain.scope import AlertScope, BudgetScope, Counts, Dimension
 from spendwatch.domain.series_selection import Unwatched, authorities, uncounted, unwatched
-from spendwatch.domain.standing import SpendSum, Split, Standing, foreign_of
+from spendwatch.domain.standing import SpendSum, Split, Standing, foreign_of, gravity, levels_of
 from spendwatch.domain.statement import UNASSIGNED, AccountId, SourceName, WorkspaceId
-from spendwatch.domain.thresholds import gravity, levels_of
 from spendwatch.domain.usage import is_complete
 from spendwatch.jobs.balances import Scanned, cause_of, runway, survey, trouble_of
 from spendwatch.jobs.days_and_weeks import worst_now
-from spendwatch.jobs.forecasts import forecast
 from spendwatch.jobs.insight import Insight
 from spendwatch.jobs.ledger_view import LedgerView
 from spendwatch.jobs.matters import BalanceNow, Figures, MatterLine, matter_lines
 from spendwatch.jobs.ports import AlertBook, Balances, Health, Ledger
-from spendwatch.jobs.run_rates import RunRates
+from spendwatch.jobs.run_rates import RunRates, forecast
 from spendwatch.jobs.standings import dimensions, stand
+
+if TYPE_CHECKING:
+    from spendwatch.domain.notification import Message
 
 Place = tuple[AccountId, WorkspaceId | None]
 """An account, or one of its workspaces."""

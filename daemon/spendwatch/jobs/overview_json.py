@@ -6,10 +6,10 @@ from datetime import datetime, timedelta, tzinfo
 
 from spendwatch.domain.alert import Acknowledgement, Alert
 from spendwatch.domain.balance import Position
+from spendwatch.domain.delivery import Held
 from spendwatch.domain.forecast import Crossing, Forecast, Runway
 from spendwatch.domain.layouts import API_LAG
 from spendwatch.domain.money import plain
-from spendwatch.domain.notification import Held
 from spendwatch.domain.run_rate import TooEarly, TooOld
 from spendwatch.domain.standing import Split
 from spendwatch.exact_json import json_fields, json_value, period_json, position_json

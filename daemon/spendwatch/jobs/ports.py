@@ -5,57 +5,51 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import date, datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from spendwatch.domain.alert import Acknowledgement, Alert, AlertId
-from spendwatch.domain.balance_reading import BalanceReading, RecordedReading
-from spendwatch.domain.balance_watch import BalanceWatch
-from spendwatch.domain.commodity import Category
-from spendwatch.domain.cross_check import CrossCheck
-from spendwatch.domain.discrepancy import Discrepancy
-from spendwatch.domain.failure import Failure
-from spendwatch.domain.forecast_alerts import Foretold
-from spendwatch.domain.health import (
-    AccountBills,
-    BalanceHealth,
-    ChannelHealth,
-    ChannelPause,
-    ReadingProgress,
-    Rejection,
-    SourceHealth,
-)
-from spendwatch.domain.merging import Held, Reading, Resolution
-from spendwatch.domain.notification import (
-    Delivery,
-    DeliveryId,
-    DeliveryState,
-    Loudness,
-    Notification,
-    NotificationId,
-    Superseded,
-)
-from spendwatch.domain.novelty import ChargedValue, Learnt
-from spendwatch.domain.outstanding import Charged, OutstandingDay
-from spendwatch.domain.period import BillingPeriod, PeriodClose
 from spendwatch.domain.policy import ChannelName
-from spendwatch.domain.review import Verdict
-from spendwatch.domain.routing import Message, Silence
-from spendwatch.domain.scope import Dimension
-from spendwatch.domain.series_selection import DayTotal
-from spendwatch.domain.standing import SpendSum, WatchedSince
-from spendwatch.domain.statement import (
-    AccountId,
-    BillFile,
-    ChargeKind,
-    DayKey,
-    Digest,
-    ReadingHints,
-    SeriesKey,
-    SourceName,
-    Statement,
-    WorkspaceId,
-)
-from spendwatch.domain.usage import TellingDays, Usage
+
+if TYPE_CHECKING:
+    from spendwatch.domain.alert import Acknowledgement, Alert, AlertId
+    from spendwatch.domain.balance_reading import BalanceReading, RecordedReading
+    from spendwatch.domain.balance_watch import BalanceWatch
+    from spendwatch.domain.commodity import Category
+    from spendwatch.domain.cross_check import CrossCheck
+    from spendwatch.domain.delivery import DeliveryId, DeliveryState, Loudness, NotificationId, Silence, Superseded
+    from spendwatch.domain.discrepancy import Discrepancy
+    from spendwatch.domain.failure import Failure
+    from spendwatch.domain.forecast_alerts import Foretold
+    from spendwatch.domain.health import (
+        AccountBills,
+        BalanceHealth,
+        ChannelHealth,
+        ChannelPause,
+        ReadingProgress,
+        Rejection,
+        SourceHealth,
+    )
+    from spendwatch.domain.merging import Held, Reading, Resolution
+    from spendwatch.domain.notification import Delivery, Message, Notification
+    from spendwatch.domain.novelty import ChargedValue, Learnt
+    from spendwatch.domain.outstanding import Charged, OutstandingDay
+    from spendwatch.domain.period import BillingPeriod, PeriodClose
+    from spendwatch.domain.review import Verdict
+    from spendwatch.domain.scope import Dimension
+    from spendwatch.domain.series_selection import DayTotal
+    from spendwatch.domain.standing import SpendSum, WatchedSince
+    from spendwatch.domain.statement import (
+        AccountId,
+        BillFile,
+        ChargeKind,
+        DayKey,
+        Digest,
+        ReadingHints,
+        SeriesKey,
+        SourceName,
+        Statement,
+        WorkspaceId,
+    )
+    from spendwatch.domain.usage import TellingDays, Usage
 
 
 class BillSource(Protocol):

@@ -12,11 +12,12 @@ from decimal import Decimal
 
 from spendwatch.domain.alert import AlertId, AlertState, Rule
 from spendwatch.domain.causes import TELLING, splitting_of
+from spendwatch.domain.delivery import Cadence, NotificationId, Reason, Schedule
 from spendwatch.domain.money import plain
-from spendwatch.domain.notification import Facts, Notification, NotificationId, Reason
+from spendwatch.domain.notification import Facts, Notification
 from spendwatch.domain.period import BillingPeriod, closes_at
 from spendwatch.domain.policy import ChannelName, Severity, Watch
-from spendwatch.domain.report import LATE, Cadence, Report, ReportAccount, ReportLine, Schedule
+from spendwatch.domain.report import LATE, Report, ReportAccount, ReportLine
 from spendwatch.domain.review import Verdict
 from spendwatch.domain.routing import in_short
 from spendwatch.domain.scope import BudgetScope, Dimension

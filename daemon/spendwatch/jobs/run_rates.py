@@ -5,16 +5,18 @@ from __future__ import annotations
 from array import array
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
 from decimal import Decimal
 from itertools import groupby, repeat
 from math import nan
 
-from spendwatch.domain.money import EXACT
-from spendwatch.domain.period import DaySpan
+from spendwatch.domain.forecast import Forecast, forecast_period
+from spendwatch.domain.health import Freshness
+from spendwatch.domain.money import EXACT, Money
+from spendwatch.domain.period import BillingPeriod, DaySpan
 from spendwatch.domain.policy import AccountPolicy, Policies, Watch
 from spendwatch.domain.run_rate import RunRate, TooEarly, days_up_to, run_rate_of
-from spendwatch.domain.scope import MATCHABLE, BudgetScope, Counts, Dimension
+from spendwatch.domain.scope import MATCHABLE, BudgetScope, Counts, Dimension, Portion
 from spendwatch.domain.series_selection import DayTotal, authorities
 from spendwatch.domain.standing import Picking
 from spendwatch.domain.statement import AccountId, SeriesKey, WorkspaceId
@@ -172,3 +174,22 @@ def add_daily(daily: Daily, more: Mapping[date, Decimal]) -> None:
     """Add what else was spent on each day."""
     for day, amount in more.items():
         daily[day] = EXACT.add(daily[day], amount) if day in daily else amount
+
+
+def forecast(
+    paces: RunRates,
+    scope: BudgetScope,
+    spent: Money,
+    period: BillingPeriod,
+    fresh: Freshness,
+    *,
+    until: datetime | None,
+    zone: tzinfo,
+) -> Forecast | None:
+    """Return what the period will probably cost; None while it is too early, or where the data are too old."""
+    pace = paces.of(scope)
+    if scope.portion is Portion.UNTAGGED:
+        return None  # its spend lacks the latest days
+    if until is None or not isinstance(pace, RunRate) or fresh.is_too_old(scope.account, until):
+        return None
+    return forecast_period(pace, spent, period, data_until=until, zone=zone)

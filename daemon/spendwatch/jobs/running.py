@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
 from spendwatch.domain.count import counted
+from spendwatch.domain.delivery import WAITING, DeliveryState
 from spendwatch.domain.health import ChannelHealth, DaemonHealth
-from spendwatch.domain.notification import WAITING, DeliveryState
 from spendwatch.domain.period import duration_text
 from spendwatch.domain.policy import ChannelName
 

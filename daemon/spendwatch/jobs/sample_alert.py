@@ -13,20 +13,21 @@ from spendwatch.domain.alert import AlertId, AlertState, Rule
 from spendwatch.domain.balance import Billed, Position
 from spendwatch.domain.balance_reading import BalanceReading, Origin
 from spendwatch.domain.balance_watch import TopUp
-from spendwatch.domain.causes import Cause, Causes, Course, Main, Part, Spender
+from spendwatch.domain.causes import Cause, Causes, Course, Main, Spender
 from spendwatch.domain.commodity import Category, Cover, Exposure
+from spendwatch.domain.delivery import Cadence, NotificationId, Reason
 from spendwatch.domain.discrepancy import Disagreement, Discrepancy
 from spendwatch.domain.failure import Failure
 from spendwatch.domain.forecast import Crossing, Forecast, Runway
 from spendwatch.domain.money import EXACT, Currency, Money, in_cents
 from spendwatch.domain.month_close import ClosedMonth, FinalFigure
-from spendwatch.domain.notification import Drill, Facts, Notification, NotificationId, Reason
+from spendwatch.domain.notification import Drill, Facts, Message, Notification
 from spendwatch.domain.novelty import FirstCost
 from spendwatch.domain.period import BillingPeriod, PeriodKind, ShortPeriod
 from spendwatch.domain.plans import PlanOrder
-from spendwatch.domain.policy import AccountPolicy, ChannelName, Policies, Severity, WorkspacePolicy
-from spendwatch.domain.report import Cadence, Report, ReportAccount, ReportLine
-from spendwatch.domain.routing import Message, digest_of
+from spendwatch.domain.policy import AccountPolicy, ChannelName, Part, Policies, Severity, WorkspacePolicy
+from spendwatch.domain.report import Report, ReportAccount, ReportLine
+from spendwatch.domain.routing import digest_of
 from spendwatch.domain.scope import BudgetScope, Counts, Dimension, NamedScope, Portion, Subject
 from spendwatch.domain.spike import SpendOn, Spike
 

@@ -9,12 +9,12 @@ from decimal import Decimal
 from itertools import groupby
 from math import nan
 
-from spendwatch.domain.alert import AlertKey, Rule
+from spendwatch.domain.alert import AlertKey, AlertsKnown, Rule
 from spendwatch.domain.money import Money, plain, shown
 from spendwatch.domain.notification import Facts
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.policy import Policies, Severity, Watch
-from spendwatch.domain.review import AlertsKnown, Condition
+from spendwatch.domain.review import Condition
 from spendwatch.domain.scope import MATCHABLE, Dimension
 from spendwatch.domain.spike import Spike, spike_on
 from spendwatch.domain.standing import Picking

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 
 from spendwatch.domain.alert import Rule
 from spendwatch.domain.commodity import Category, Cover
-from spendwatch.domain.notification import Reason
+from spendwatch.domain.delivery import Reason
 from spendwatch.domain.policy import Severity
 from spendwatch.letters.charts import makes_most
 from spendwatch.letters.parts import Points, clean

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from spendwatch.domain.alert import Rule
-from spendwatch.domain.notification import HoldReason, Reason
+from spendwatch.domain.delivery import HoldReason, Reason
 from spendwatch.domain.period import ShortPeriod
 from spendwatch.domain.usage import is_complete
 from spendwatch.letters.parts import clean

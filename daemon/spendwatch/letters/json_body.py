@@ -8,10 +8,11 @@ from datetime import tzinfo
 from pathlib import Path
 from urllib.parse import quote
 
-from spendwatch.domain.causes import Part
+from spendwatch.domain.delivery import Reason
 from spendwatch.domain.forecast import Crossing, Runway
 from spendwatch.domain.month_close import ClosedMonth
-from spendwatch.domain.notification import Facts, Notification, Reason
+from spendwatch.domain.notification import Facts, Notification
+from spendwatch.domain.policy import Part
 from spendwatch.domain.report import Report
 from spendwatch.domain.scope import Dimension
 from spendwatch.exact_json import cause_json, json_fields, json_value, period_json, position_json

@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta, tzinfo
 
-from spendwatch.domain.causes import Part
 from spendwatch.domain.commodity import Category
 from spendwatch.domain.money import Money, shown
 from spendwatch.domain.novelty import FirstCost
 from spendwatch.domain.period import BillingPeriod, duration_text
 from spendwatch.domain.plans import PlanOrder
+from spendwatch.domain.policy import Part
 from spendwatch.domain.scope import PLAYGROUND, Dimension
 from spendwatch.domain.spike import SpendOn
 from spendwatch.letters.language import Language

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from spendwatch.domain.delivery import Cadence
 from spendwatch.domain.money import percent
 from spendwatch.domain.period import BillingPeriod
-from spendwatch.domain.report import Cadence, Report, ReportAccount, ReportLine
+from spendwatch.domain.report import Report, ReportAccount, ReportLine
 from spendwatch.letters.charts import cause_chart, change
 from spendwatch.letters.parts import Points, Row, Section, Table, clean
 from spendwatch.letters.reader import NAME_LENGTH

@@ -14,11 +14,10 @@ from spendwatch.domain.alert import Rule
 from spendwatch.domain.balance import Explanation
 from spendwatch.domain.balance_reading import Origin
 from spendwatch.domain.commodity import Category, Cover
+from spendwatch.domain.delivery import Cadence, HoldReason, Reason
 from spendwatch.domain.failure import Failure
-from spendwatch.domain.notification import HoldReason, Reason
 from spendwatch.domain.period import PeriodKind
 from spendwatch.domain.policy import Page, Severity
-from spendwatch.domain.report import Cadence
 from spendwatch.domain.scope import Counts, Portion
 from spendwatch.letters.language import Language
 

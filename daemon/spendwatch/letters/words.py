@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from datetime import tzinfo
 
 from spendwatch.domain.alert import AlertState, Rule
+from spendwatch.domain.delivery import Cadence, HoldReason, Reason
 from spendwatch.domain.errors import InvalidAmountError
 from spendwatch.domain.money import Money, parse_amount, percent
-from spendwatch.domain.notification import Facts, HoldReason, Notification, Reason
+from spendwatch.domain.notification import Facts, Notification
 from spendwatch.domain.outstanding import SettledPeriod
 from spendwatch.domain.period import BillingPeriod, Period, PeriodKind, duration_text, parse_duration, parse_period
 from spendwatch.domain.policy import FORECAST
-from spendwatch.domain.report import Cadence
 from spendwatch.domain.scope import BudgetScope
 from spendwatch.domain.thresholds import BELOW_ZERO
 from spendwatch.letters.language import Language

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from spendwatch.addresses import Network
+from spendwatch.domain.delivery import Route
 from spendwatch.domain.policy import AccountPolicy, ChannelName, Policies, WorkspacePolicy
-from spendwatch.domain.routing import Route
 from spendwatch.domain.statement import AccountId, SourceName
 from spendwatch.lean import on_demand
 from spendwatch.settings.files import Outside, find_config

@@ -13,8 +13,8 @@ from pydantic import AfterValidator, Field, model_validator
 
 from spendwatch.domain.alert import Rule
 from spendwatch.domain.commodity import MODEL_STUDIO
+from spendwatch.domain.delivery import Reason
 from spendwatch.domain.errors import ConfigError, printable
-from spendwatch.domain.notification import Reason
 from spendwatch.domain.period import parse_day
 from spendwatch.domain.policy import AccountPolicy, Severity
 from spendwatch.domain.statement import ChargeKind

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
 
 from spendwatch.domain.alert import Acknowledgement, AlertId, AlertState
-from spendwatch.domain.notification import Delivery, DeliveryState, Notification, Reason
+from spendwatch.domain.delivery import DeliveryState, Reason
 from spendwatch.domain.policy import ChannelName
-from spendwatch.domain.review import Verdict
 from spendwatch.store.acknowledgement import acknowledge, acknowledgement, take_back
 from spendwatch.store.alert import alert, alerts_beginning, alerts_listed, alerts_revision, alerts_that_matter, put_alerts
 from spendwatch.store.columns import BATCH, all_of, batches
@@ -20,6 +20,10 @@ from spendwatch.store.delivery import deliveries, delivery, put_deliveries, sele
 from spendwatch.store.held import digested_since, held, held_rows, put_held, waiting_messages
 from spendwatch.store.notification import has_notification, notification, notifications_about, put_notifications
 from spendwatch.store.silence import add_silence, end_silence, silences, silences_beginning
+
+if TYPE_CHECKING:
+    from spendwatch.domain.notification import Delivery, Notification
+    from spendwatch.domain.review import Verdict
 
 
 class AlertBook(Book):

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Column, Connection, Date, PrimaryKeyConstraint, Table, and_, delete, select
 
 from spendwatch.domain.alert import AlertKey, Rule
-from spendwatch.domain.balance_watch import BalanceWatch
-from spendwatch.domain.forecast_alerts import Foretold
 from spendwatch.domain.scope import BudgetScope, parse_scope
 from spendwatch.domain.standing import WatchedSince
 from spendwatch.domain.statement import AccountId
 from spendwatch.store.bulk import put_many, replace_the_old
 from spendwatch.store.columns import Moment, Row, StoredText, document, metadata, texts, upsert
 
+if TYPE_CHECKING:
+    from spendwatch.domain.balance_watch import BalanceWatch
+    from spendwatch.domain.forecast_alerts import Foretold
+
 balance_watch = Table(
     "balance_watch",
     metadata,
     Column("account", StoredText, primary_key=True),
-    Column("body", document(BalanceWatch), nullable=False),
+    Column("body", document("balance_watch:BalanceWatch"), nullable=False),
     # Beside the rest, so that they can be corrected when the clock was wrong.
     Column("topped_up_at", Moment),
     Column("positive_since", Moment),

@@ -21,7 +21,7 @@ balance_reading = Table(
     # Since when successive readings are equal: such a row stands for all of them.
     Column("since", Moment, nullable=False),
     Column("first_read_at", Moment, nullable=False),
-    Column("body", document(BalanceReading), nullable=False),
+    Column("body", document("balance_reading:BalanceReading"), nullable=False),
     PrimaryKeyConstraint("account", "as_of"),
 )
 

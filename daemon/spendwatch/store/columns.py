@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -119,8 +118,11 @@ def choice(kind: type[StrEnum]) -> Written:
     return Written(str, {one.value: one for one in kind}.__getitem__)
 
 
-def document(kind: type) -> Written:
-    """Return the type of columns that hold a dataclass as JSON. Amounts are strings, and what is as by default is left out."""
+def document(kind: str) -> Written:
+    """Return the type of columns that hold a dataclass as JSON: `module:Name` of the domain, imported with the first value.
+
+    Amounts are strings, and what is as by default is left out.
+    """
 
     def write(value: object) -> str:
         return storable(_adapter(kind).serializer.to_json(value, exclude_defaults=True).decode())
@@ -129,10 +131,12 @@ def document(kind: type) -> Written:
 
 
 @cache
-def _adapter(kind: type) -> TypeAdapter[Any]:
+def _adapter(kind: str) -> TypeAdapter[Any]:
     from pydantic import TypeAdapter  # noqa: PLC0415 -- 0.1 s to build, which commands that read no document can do without
 
-    return TypeAdapter(kind)
+    from spendwatch.fields import imported  # noqa: PLC0415 -- the same
+
+    return TypeAdapter(imported(f"spendwatch.domain.{kind}"))
 
 
 class Amount(TypeDecorator[Decimal]):
@@ -216,24 +220,24 @@ _TYPES: Mapping[object, TypeEngine[Any] | type[TypeEngine[Any]]] = {
 
 
 def columns_of(kind: type[Any], *, key: str = "", but: Collection[str] = ()) -> Iterator[Column[Any]]:
-    """Yield a column for each field of a dataclass, without those of `but`; it may be empty where the field may be None."""
-    hints = get_type_hints(kind)
-    for name in (field.name for field in fields(kind) if field.name not in but):
-        choices = get_args(hints[name])
-        hint = choices[0] if NoneType in choices else hints[name]
+    """Yield a column for each field of a class, without those of `but`; it may be empty where the field may be None."""
+    own = {name: hint for name, hint in kind.__annotations__.items() if name not in but}
+    for name, found in get_type_hints(type("", (), {"__annotations__": own, "__module__": kind.__module__})).items():
+        choices = get_args(found)
+        hint = choices[0] if NoneType in choices else found
         while isinstance(hint, NewType):
             hint = hint.__supertype__
-        own = _TYPES.get(hint) or _TYPES.get(get_origin(hint)) or choice(hint)
-        yield Column(name, own, primary_key=name == key, nullable=NoneType in choices)
+        own_type = _TYPES.get(hint) or _TYPES.get(get_origin(hint)) or choice(hint)
+        yield Column(name, own_type, primary_key=name == key, nullable=NoneType in choices)
 
 
 def columns_like(table: Table, kind: type[Any]) -> Sequence[Column[Any]]:
-    """Return the columns of a table that hold the fields of a dataclass, in their order."""
-    return tuple(table.c[field.name] for field in fields(kind))
+    """Return the columns of a table that hold the fields of a class, in their order."""
+    return tuple(table.c[name] for name in kind.__annotations__)
 
 
 def all_of(table: Table, kind: type[T]) -> Callable[[Connection], tuple[T, ...]]:
-    """Return what gives all rows of a table that holds a dataclass, in the order of its key."""
+    """Return what gives all rows of a table that holds instances of a class, in the order of its key."""
     query = select(*columns_like(table, kind)).order_by(*table.primary_key)
 
     def found(connection: Connection) -> tuple[T, ...]:

@@ -16,7 +16,7 @@ cross_check = Table(
     "cross_check",
     metadata,
     *texts("source", "period", "currency"),
-    Column("body", document(CrossCheck), nullable=False),
+    Column("body", document("cross_check:CrossCheck"), nullable=False),
     PrimaryKeyConstraint("source", "period", "currency"),
 )
 

@@ -22,7 +22,7 @@ late = Table(
     metadata,
     *texts("digest", "account", "period"),
     Column("at", Moment, nullable=False, index=True),
-    Column("body", document(Discrepancy), nullable=False),
+    Column("body", document("discrepancy:Discrepancy"), nullable=False),
     PrimaryKeyConstraint("digest", "account", "period"),
 )
 

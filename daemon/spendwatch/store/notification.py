@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Column, Connection, Table, select
 
 from spendwatch.domain.alert import AlertId
-from spendwatch.domain.notification import Notification, NotificationId, Reason
+from spendwatch.domain.delivery import NotificationId, Reason
 from spendwatch.store.bulk import keep_the_old, put_columns
 from spendwatch.store.columns import Moment, StoredText, Texts, choice, document, metadata
+
+if TYPE_CHECKING:
+    from spendwatch.domain.notification import Notification
 
 notification = Table(
     "notification",
@@ -20,7 +24,7 @@ notification = Table(
     Column("created_at", Moment, nullable=False),
     Column("reason", choice(Reason), nullable=False),
     Column("also", Texts, nullable=False),
-    Column("body", document(Notification), nullable=False),
+    Column("body", document("notification:Notification"), nullable=False),
 )
 
 

@@ -11,24 +11,14 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import replace
 from datetime import datetime
 from operator import attrgetter
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import uuid4
 
 from sqlalchemy import ColumnElement, Connection, Select, Update, and_, bindparam, case, false, func, null, or_, select, update
 
 from spendwatch.domain.alert import Rule
-from spendwatch.domain.notification import (
-    WAITING,
-    Delivery,
-    DeliveryId,
-    DeliveryState,
-    Loudness,
-    Notification,
-    Reason,
-    Superseded,
-)
+from spendwatch.domain.delivery import LONGEST_QUIET, WAITING, DeliveryId, DeliveryState, Loudness, Reason, Superseded
 from spendwatch.domain.policy import ChannelName
-from spendwatch.domain.routing import LONGEST_QUIET
 from spendwatch.store.alert import alert
 from spendwatch.store.columns import Row, batches
 from spendwatch.store.database import Book, Database, reads
@@ -42,6 +32,9 @@ from spendwatch.store.delivery import (
 )
 from spendwatch.store.held import held
 from spendwatch.store.notification import notification
+
+if TYPE_CHECKING:
+    from spendwatch.domain.notification import Delivery, Notification
 
 _PENDING, _ATTEMPTING, _DEFERRED = DeliveryState.PENDING, DeliveryState.ATTEMPTING, DeliveryState.DEFERRED
 _waits = delivery.c.state.in_(WAITING)

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Select, Table, insert, select, update
 
-from spendwatch.domain.routing import Silence
+from spendwatch.domain.delivery import Silence
 from spendwatch.store.audit import AuditEntry, add_audit_entries
 from spendwatch.store.columns import begins_with, columns_of, metadata
 from spendwatch.store.held import release_held

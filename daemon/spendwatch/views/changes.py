@@ -8,9 +8,9 @@ from contextlib import suppress
 from datetime import datetime, timedelta, tzinfo
 
 from spendwatch.domain.alert import Acknowledgement, Alert, Rule
+from spendwatch.domain.delivery import DeliveryId, DeliveryState, Silence
 from spendwatch.domain.errors import LedgerUnavailableError
-from spendwatch.domain.notification import Delivery, DeliveryId, DeliveryState
-from spendwatch.domain.routing import Silence
+from spendwatch.domain.notification import Delivery
 from spendwatch.settings import Settings
 from spendwatch.state import Store
 from spendwatch.store.audit import AuditEntry

@@ -7,28 +7,27 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from spendwatch.domain.alert import Acknowledgement, Alert, AlertState, Rule
+from spendwatch.domain.alert import Acknowledgement, Alert, AlertsKnown, AlertState, Rule
 from spendwatch.domain.balance import Position
 from spendwatch.domain.causes import TELLING, Causes, splitting_of
+from spendwatch.domain.delivery import WAITING, Held, HoldReason, NotificationId, Reason
 from spendwatch.domain.forecast import Forecast, Runway
 from spendwatch.domain.health import Freshness
 from spendwatch.domain.money import Money, percent, shown
-from spendwatch.domain.notification import WAITING, Delivery, Facts, Held, HoldReason, Notification, NotificationId, Reason
+from spendwatch.domain.notification import Delivery, Facts, Notification
 from spendwatch.domain.novelty import first_costs, threshold_of
 from spendwatch.domain.period import BillingPeriod, open_periods, parse_period
 from spendwatch.domain.plans import PlanOrder, plan_orders
 from spendwatch.domain.policy import Watch, watches
-from spendwatch.domain.review import AlertsKnown
 from spendwatch.domain.scope import BudgetScope, Counts, Dimension, NamedScope, Portion, Subject
 from spendwatch.domain.spike import Spike
 from spendwatch.domain.standing import Picking, SpendSum, Standing, reckon, seen_values, seen_workspaces
 from spendwatch.domain.thresholds import budget_facts
 from spendwatch.domain.usage import is_paced
-from spendwatch.jobs.forecasts import forecast
 from spendwatch.jobs.insight import Insight
 from spendwatch.jobs.ledger_view import LedgerView, spend_within
 from spendwatch.jobs.novelty_conditions import plan_text, sums_of
-from spendwatch.jobs.run_rates import RunRates
+from spendwatch.jobs.run_rates import RunRates, forecast
 from spendwatch.jobs.standings import dimensions, tagged_by_now
 from spendwatch.letters.language import Language
 from spendwatch.letters.words import Words

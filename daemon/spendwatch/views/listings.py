@@ -6,12 +6,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
-from spendwatch.domain.alert import Acknowledgement, Alert, AlertId
+from spendwatch.domain.alert import Acknowledgement, Alert, AlertId, AlertsKnown
+from spendwatch.domain.delivery import OPEN, WAITING, DeliveryState, Route
 from spendwatch.domain.health import ChannelHealth
-from spendwatch.domain.notification import WAITING, Delivery, DeliveryState
+from spendwatch.domain.notification import Delivery
 from spendwatch.domain.policy import ChannelName
-from spendwatch.domain.review import AlertsKnown
-from spendwatch.domain.routing import OPEN, Route
 from spendwatch.domain.statement import Statement
 from spendwatch.exact_json import json_fields, json_value
 from spendwatch.jobs.overview_json import alert_json

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import datetime, tzinfo
 
+from spendwatch.domain.delivery import Held, HoldReason
 from spendwatch.domain.health import ChannelHealth
-from spendwatch.domain.notification import Held, HoldReason
 
 
 def when(moment: datetime | None, zone: tzinfo) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime, tzinfo
 
+from spendwatch.domain.delivery import OPEN
 from spendwatch.domain.health import ChannelHealth
 from spendwatch.domain.period import BillingPeriod
-from spendwatch.domain.routing import OPEN
 from spendwatch.jobs.insight import Insight
 from spendwatch.jobs.overview import Overview, look
 from spendwatch.jobs.overview_json import overview_json

@@ -17,7 +17,7 @@ from spendwatch.domain.money import EXACT, Money, exact_sum, exact_sums, share_o
 from spendwatch.domain.period import BillingPeriod, DaySpan
 from spendwatch.domain.policy import Threshold
 from spendwatch.domain.scope import TAG, Dimension, parse_tags
-from spendwatch.domain.thresholds import levels_of
+from spendwatch.domain.standing import levels_of
 from spendwatch.jobs.overview import AccountOverview, Overview, WorkspaceLine
 from spendwatch.jobs.spend_report import CATEGORY, ReportRow, SpendQuery
 from spendwatch.web.charts import MonthChart, sparkline

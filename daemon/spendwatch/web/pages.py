@@ -15,9 +15,9 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from spendwatch.domain.alert import Alert
-from spendwatch.domain.notification import DeliveryId, DeliveryState
+from spendwatch.domain.delivery import DeliveryId, DeliveryState
 from spendwatch.domain.period import BillingPeriod, DaySpan, open_periods, parse_duration
-from spendwatch.domain.routing import tags_of
+from spendwatch.domain.routing import is_silenced_by, tags_of
 from spendwatch.domain.scope import BudgetScope, Dimension
 from spendwatch.jobs.matters import MatterLine
 from spendwatch.jobs.overview import AccountOverview, BudgetLine
@@ -170,7 +170,7 @@ class Pages:
             "alert": alert,
             "found": found,
             "text": formats.said(found.decision) if found.decision and formats.language is Language.ZH else alert.summary,
-            "silences": [one for one in silences if found.decision and one.fits(found.decision, tags)],
+            "silences": [one for one in silences if found.decision and is_silenced_by(found.decision, one, tags)],
             "heading": list(heading(found, settings, formats.language)),
             "figures": [(name, (then.get(name, "–"), now.get(name, "–"))) for name in dict.fromkeys((*then, *now))],
             "troubles": list(troubles(found.told, found.now)),

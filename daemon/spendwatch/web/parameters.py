@@ -10,8 +10,8 @@ from typing import Any, NoReturn
 from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
 
+from spendwatch.domain.delivery import DeliveryState
 from spendwatch.domain.errors import printable
-from spendwatch.domain.notification import DeliveryState
 from spendwatch.domain.period import BillingPeriod, parse_day
 from spendwatch.jobs.spend_report import COLUMNS, columns_of, filter_of
 
