@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import NoReturn, Self, TypeAlias, TypeVar
+from typing import NamedTuple, NoReturn, Self, TypeAlias, TypeVar
 
 import yaml
 
@@ -44,8 +44,7 @@ _UNSEEN = re.compile(
 """Control characters, separators that only YAML takes for line ends, and marks that show text in another order."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """A place in a file; line and column count from 1."""
 
     file: str

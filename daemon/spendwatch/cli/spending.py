@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from itertools import groupby
+from typing import NamedTuple
 
 from rich.console import Console
 
@@ -57,8 +57,7 @@ _Line = AccountOverview | WorkspaceLine | BudgetLine
 _Cells = dict[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
+class _Row(NamedTuple):
     """One row: what stands in each column, and of what its bar is."""
 
     cells: _Cells
@@ -79,7 +78,7 @@ def spending_table(account: AccountOverview, screen: Console, room: int | None) 
     """Return the table, in about as many rows as there is room for; fewer columns rather than figures that are cut."""
     rows = [*_picked(account, screen, room), _row(f"all of {account.name or account.account}", "", account, screen)]
     if account.data_until is None:
-        rows = [replace(row, cells=row.cells | {"spent": "?", "used": ""}, line=None) for row in rows]
+        rows = [row._replace(cells=row.cells | {"spent": "?", "used": ""}, line=None) for row in rows]
     rows += _finer_rows(account, screen, room is None or len(rows) + len(account.budgets) <= room)
     for money in account.foreign:
         other = f"also in {money.currency}"

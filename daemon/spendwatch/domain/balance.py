@@ -7,6 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from itertools import combinations
+from typing import NamedTuple
 
 from spendwatch.domain.balance_reading import BalanceReading
 from spendwatch.domain.money import Currency, Money
@@ -29,8 +30,7 @@ class Explanation(StrEnum):
     """The account lives on a reseller's quota, to which the formula does not apply."""
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(NamedTuple):
     """What is reported, less what the formula gives, and what explains it; empty: nothing that is known."""
 
     amount: Money

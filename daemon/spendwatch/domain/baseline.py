@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 LEVEL_DAYS = 14
 """Days in the mean."""
@@ -26,8 +26,7 @@ _Days = list[tuple[float, float]]
 """What was spent on some days, each with the weekday's share of a usual day."""
 
 
-@dataclass(frozen=True, slots=True)
-class Baseline:
+class Baseline(NamedTuple):
     """The spend of a usual day."""
 
     value: float

@@ -105,8 +105,7 @@ class Cadence(StrEnum):
     MONTHLY = "monthly"
 
 
-@dataclass(frozen=True, slots=True)
-class Schedule:
+class Schedule(NamedTuple):
     """When a report comes."""
 
     cadence: Cadence
@@ -168,8 +167,7 @@ class QuietHours:
         return loudness not in passing
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(NamedTuple):
     """What a channel is spared, and which reports it gets."""
 
     max_messages: int | None = None

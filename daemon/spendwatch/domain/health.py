@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from spendwatch.domain.failure import Failure
 from spendwatch.domain.period import duration_text
@@ -39,8 +40,7 @@ class SourceHealth:
         return duration_text(now - (self.last_bill_at or self.first_seen_at))
 
 
-@dataclass(frozen=True, slots=True)
-class AccountBills:
+class AccountBills(NamedTuple):
     """When a source last gave a bill with news about a month of an account that is still open."""
 
     account: AccountId
@@ -58,8 +58,7 @@ _FORETOLD_FOR = timedelta(days=2)
 """For so long behind the usual silence data may be a ground for what is to come."""
 
 
-@dataclass(frozen=True, slots=True)
-class Freshness:
+class Freshness(NamedTuple):
     """The accounts whose bills have stopped, and those whose data are too old for a forecast."""
 
     now: datetime
@@ -149,8 +148,7 @@ class ChannelPause:
     pauses: int
 
 
-@dataclass(frozen=True, slots=True)
-class DaemonHealth:
+class DaemonHealth(NamedTuple):
     """The daemon's last report about itself."""
 
     beat_at: datetime
@@ -163,8 +161,7 @@ class DaemonHealth:
     """Why the last ping of the monitoring service failed."""
 
 
-@dataclass(frozen=True, slots=True)
-class BalanceHealth:
+class BalanceHealth(NamedTuple):
     """What we know about the place where an account's balance is read."""
 
     account: AccountId

@@ -29,8 +29,7 @@ from spendwatch.domain.statement import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class HeldStatement:
+class HeldStatement(NamedTuple):
     """What one statement says of some series, its lines left aside."""
 
     identity: Digest
@@ -64,8 +63,7 @@ class Held:
         return replace(self, statements=tuple(one for one in self.statements if one.identity != identity))
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """A content whose lines may count on a day, or take the place of older ones."""
 
     content: Digest
@@ -268,8 +266,7 @@ def _enters(plan: DayPlan) -> bool:
     return not {piece.content for piece in plan.after} <= {piece.content for piece in plan.before}
 
 
-@dataclass(frozen=True, slots=True)
-class ResolvedDay:
+class ResolvedDay(NamedTuple):
     """One day after a change, ready to be recorded."""
 
     key: DayKey
@@ -303,8 +300,7 @@ class NewContent(NamedTuple):
     """By which the reader finds a line on another day without unpacking; empty where lines have no ids."""
 
 
-@dataclass(frozen=True, slots=True)
-class Resolution:
+class Resolution(NamedTuple):
     """The days that a change touches, and the contents that the ledger does not hold yet."""
 
     days: Sequence[ResolvedDay] = ()
@@ -322,8 +318,7 @@ class Resolution:
         return new, changed, max(0, lines - new - changed), gone
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """A bill file that has been understood and is held by the reader."""
 
     statement: Statement

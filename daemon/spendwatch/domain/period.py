@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from enum import StrEnum
 from functools import lru_cache
+from typing import NamedTuple
 
 from spendwatch.domain.errors import printable
 
@@ -139,8 +140,7 @@ class BillingPeriod:
         return datetime(self.year, self.month, 1, tzinfo=zone)
 
 
-@dataclass(frozen=True, slots=True)
-class DaySpan:
+class DaySpan(NamedTuple):
     """Days in a row: the first, and the first that no longer belongs."""
 
     first: date

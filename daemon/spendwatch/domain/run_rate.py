@@ -14,6 +14,7 @@ from decimal import Context, Decimal
 from functools import lru_cache
 from itertools import accumulate
 from math import ceil, exp, log, sqrt
+from typing import NamedTuple
 
 from spendwatch.domain.baseline import LEVEL_DAYS, WARM_UP, follow
 
@@ -48,8 +49,7 @@ _DOUBTS = (0.5, 0.75, 1.0, 4 / 3, 2.0)
 _WORST = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class TooEarly:
+class TooEarly(NamedTuple):
     """There are too few complete days for a forecast."""
 
     days: int

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from typing import NamedTuple
 
 from spendwatch.domain.discrepancy import Disagreement, Discrepancy
 from spendwatch.domain.layouts import coarseness, has_days
@@ -18,8 +18,7 @@ ROUNDING = Decimal("0.01")
 """For each day, and for each of its products, two series may differ by this much: one rounds where the other does not."""
 
 
-@dataclass(frozen=True, slots=True)
-class DayTotal:
+class DayTotal(NamedTuple):
     """What one series says that one product cost on one day, in one currency."""
 
     series: SeriesKey
@@ -68,8 +67,7 @@ def main_currency(totals: Iterable[DayTotal]) -> Currency:
     return min(lines, key=lambda currency: (-lines[currency], currency), default=Currency(""))
 
 
-@dataclass(frozen=True, slots=True)
-class Unwatched:
+class Unwatched(NamedTuple):
     """What the bills of an account charge for a product that is not watched."""
 
     account: AccountId

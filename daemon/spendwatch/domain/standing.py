@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache
+from typing import NamedTuple
 
 from spendwatch.domain.money import EXACT, Currency, Money, exact_sums, plain, share_of
 from spendwatch.domain.period import Period
@@ -21,8 +22,7 @@ _NOTHING = Decimal(0)
 _SUBSCRIBED = frozenset(kind.value for kind in ChargeKind if kind.is_subscription)
 
 
-@dataclass(frozen=True, slots=True)
-class SpendSum:
+class SpendSum(NamedTuple):
     """A sum out of the roll-up: the values it was grouped by, one currency, the exact amount, how many lines."""
 
     values: Mapping[Dimension, str]
@@ -190,8 +190,7 @@ def seen_workspaces(sums: Iterable[SpendSum], told: Iterable[AlertScope] = ()) -
     return frozenset((*named, *known))
 
 
-@dataclass(frozen=True, slots=True)
-class Level:
+class Level(NamedTuple):
     """A threshold with the amount at which it is reached."""
 
     at: Decimal

@@ -223,8 +223,7 @@ class Coverage:
         return self.series == other.series and self.first <= other.last and other.first <= self.last and has_owners
 
 
-@dataclass(frozen=True, slots=True)
-class DayContent:
+class DayContent(NamedTuple):
     """What a statement holds for one day."""
 
     key: DayKey
@@ -319,8 +318,7 @@ TRIFLE = Decimal(1)
 """Lines that cost no more than this, in any currency, are removed without a remark."""
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(NamedTuple):
     """What the ledger took in from one file."""
 
     statement: Statement

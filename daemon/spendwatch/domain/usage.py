@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, tzinfo
 from decimal import Decimal
+from typing import NamedTuple
 
 from spendwatch.domain.money import Currency
 from spendwatch.domain.period import PROVIDER_ZONE, ShortPeriod
@@ -23,8 +23,7 @@ _LATE = timedelta(days=2)
 _DAY = timedelta(days=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(NamedTuple):
     """What was used on each day by whatever has these values; a day that is not named used nothing."""
 
     values: Mapping[Dimension, str]
@@ -52,8 +51,7 @@ def days_that_count(through: date) -> tuple[date, date]:
     return through - timedelta(days=REMEMBERED - 1), through + _DAY
 
 
-@dataclass(frozen=True, slots=True)
-class TellingDays:
+class TellingDays(NamedTuple):
     """Of which days statements have lines, and what complete ones speak of."""
 
     lines: Mapping[DayKey, tuple[datetime, int]]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime, timedelta, tzinfo
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from spendwatch.domain.balance import Billed, Position
 from spendwatch.domain.balance_reading import BalanceReading, Origin, RecordedReading
@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     from spendwatch.domain.balance_watch import BalanceWatch
 
 
-@dataclass(frozen=True, slots=True)
-class Scanned:
+class Scanned(NamedTuple):
     """What is known of all balances at one moment."""
 
     balances: Mapping[AccountId, Position]

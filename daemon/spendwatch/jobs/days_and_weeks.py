@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime, timedelta
+from typing import NamedTuple
 
 from spendwatch.domain.alert import AlertsKnown
 from spendwatch.domain.period import PROVIDER_ZONE, BillingPeriod, PeriodKind, ShortPeriod
@@ -18,16 +19,14 @@ from spendwatch.jobs.standings import finer_budgets, stand
 _ONE_DAY = timedelta(days=1)
 
 
-@dataclass(frozen=True, slots=True)
-class JudgedDays:
+class JudgedDays(NamedTuple):
     """The days by which all budgets were judged last, and the policies."""
 
     policies: Policies | None = None
     days: Mapping[DayKey, int] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ShortStandings:
+class ShortStandings(NamedTuple):
     """How budgets for days and weeks stand, where anything of it may be new."""
 
     standings: Sequence[Standing] = ()

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from spendwatch.domain.commodity import Category, Exposure, exposure_of
 from spendwatch.domain.layouts import lags
@@ -36,8 +35,7 @@ Kept = Callable[[int], dict[Hashable, Any]]
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True, slots=True)
-class Stood:
+class Stood(NamedTuple):
     """How every budget stood in a period, and what that rests on beside the ledger."""
 
     policies: Policies

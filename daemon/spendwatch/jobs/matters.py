@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 from spendwatch.domain.alert import OF_PORTIONS, Acknowledgement, Alert, AlertId, Rule
 from spendwatch.domain.balance import Position
@@ -16,8 +16,7 @@ from spendwatch.domain.standing import Standing, gravity
 from spendwatch.domain.statement import AccountId
 
 
-@dataclass(frozen=True, slots=True)
-class BalanceNow:
+class BalanceNow(NamedTuple):
     """An account's balance, and how long it lasts."""
 
     name: str
@@ -25,8 +24,7 @@ class BalanceNow:
     runway: Runway | None
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
+class Figures(NamedTuple):
     """What is known now."""
 
     standings: Mapping[AlertScope, Standing]
@@ -35,8 +33,7 @@ class Figures:
     balances: Mapping[AccountId, BalanceNow]
 
 
-@dataclass(frozen=True, slots=True)
-class MatterLine:
+class MatterLine(NamedTuple):
     """What several firing alerts are about together."""
 
     alerts: tuple[Alert, ...]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta, tzinfo
 from decimal import Decimal
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from spendwatch.domain.alert import Acknowledgement, Alert, AlertId
 from spendwatch.domain.balance import Position
@@ -57,8 +57,7 @@ class BudgetState(StrEnum):
     """No bill of the month is on record, or bills have stopped: more may be spent than is known."""
 
 
-@dataclass(frozen=True, slots=True)
-class BudgetLine:
+class BudgetLine(NamedTuple):
     """One finer budget of a workspace or an account."""
 
     scope: BudgetScope
@@ -155,8 +154,7 @@ class AccountOverview(_Place):
         return bool(self.balance_trouble) and (self.balance is None or self.balance.is_stale)
 
 
-@dataclass(frozen=True, slots=True)
-class SourceOverview:
+class SourceOverview(NamedTuple):
     """One place where bills come from."""
 
     name: SourceName
@@ -252,8 +250,7 @@ def look(
         accounts=accounts,
         alerts=firing,
         sources=tuple(
-            replace(
-                _source(name, sources.get(name), after, now),
+            _source(name, sources.get(name), after, now)._replace(
                 type=(types or {}).get(name, ""),
                 checks=tuple(check for check in checks if check.source == name),
             )
@@ -291,8 +288,7 @@ def _balances(accounts: Iterable[AccountOverview]) -> Mapping[AccountId, Balance
     }
 
 
-@dataclass(frozen=True, slots=True)
-class _Month:
+class _Month(NamedTuple):
     """One month of the ledger, seen at one moment."""
 
     period: BillingPeriod
@@ -312,8 +308,7 @@ class _Month:
         return forecast(self.paces, scope, spent, self.period, self.fresh, until=until, zone=self.zone)
 
 
-@dataclass(frozen=True, slots=True)
-class _Standings:
+class _Standings(NamedTuple):
     """Every watched budget of the month."""
 
     month: _Month

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 from decimal import Decimal
 from itertools import groupby, repeat
 from math import nan
+from typing import NamedTuple
 
 from spendwatch.domain.forecast import Forecast, forecast_period
 from spendwatch.domain.health import Freshness
@@ -28,8 +28,7 @@ _NOTHING_YET = TooEarly(0)
 _PLACE = (Dimension.ACCOUNT, Dimension.WORKSPACE)
 
 
-@dataclass(frozen=True, slots=True)
-class _Ground:
+class _Ground(NamedTuple):
     """What a pace rests on: if it is the same, so is the pace."""
 
     policies: Policies
@@ -39,8 +38,7 @@ class _Ground:
     unknown: frozenset[date]
 
 
-@dataclass(frozen=True, slots=True)
-class History:
+class History(NamedTuple):
     """What a scope spent on each day that counts for its run rate."""
 
     through: date

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
+from typing import NamedTuple
 
 from spendwatch.domain.count import counted
 from spendwatch.domain.delivery import WAITING, DeliveryState
@@ -24,8 +24,7 @@ _STUCK = timedelta(minutes=5)
 """So long a message may wait after it was due: its channel may be busy."""
 
 
-@dataclass(frozen=True, slots=True)
-class Running:
+class Running(NamedTuple):
     """What is known of the daemon: whether it holds its lock, and its last report."""
 
     is_running: bool

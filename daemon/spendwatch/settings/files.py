@@ -10,6 +10,7 @@ import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from spendwatch.domain.errors import ConfigError, printable
 from spendwatch.yaml_text import MAX_BYTES, Place
@@ -46,8 +47,7 @@ class Outside:
         return Path(given) if given else None
 
 
-@dataclass(frozen=True, slots=True)
-class Location:
+class Location(NamedTuple):
     """The main file and its folder, as they were given, so that mistakes name them as people do."""
 
     main: Path
