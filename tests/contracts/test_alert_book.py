@@ -188,7 +188,7 @@ def test_who_takes_care_of_an_alert_is_kept_with_its_audit_entry_until_it_is_tak
     assert book.acknowledgements() == (first,)
     book.acknowledge([later], [entry])
     assert book.acknowledgements() == (later,), "the latest counts"
-    book.take_back([alert().id], [replace(entry, action="end")])
+    book.take_back([alert().id], [entry._replace(action="end")])
     assert book.acknowledgements() == ()
     assert [one.action for one in ledger.audit_entries(10)] == ["end", "acknowledge", "acknowledge"]
 

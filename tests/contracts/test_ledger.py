@@ -358,7 +358,7 @@ def test_what_people_took_back_is_known_by_its_digest(ledger: Ledger, database: 
 
 def test_the_same_bytes_that_mean_something_else_are_another_statement(ledger: Ledger) -> None:
     bytes_alike = statement("alike")
-    pushed = replace(bytes_alike, kind=Kind.SNAPSHOT, version=replace(MORNING, is_complete=True))
+    pushed = replace(bytes_alike, kind=Kind.SNAPSHOT, version=MORNING._replace(is_complete=True))
     for told in (bytes_alike, pushed, replace(bytes_alike, parts=(2,)), replace(bytes_alike, accounts=(OTHER,))):
         assert not ledger.has_statement(told)
         ledger.record(told, resolution(), name="alike.csv", source=INBOX, held=ledger.held([]), now=NOON)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import decimal
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from math import log
@@ -277,7 +276,7 @@ def test_the_same_spend_in_other_money_has_the_same_pace(
     if isinstance(pace, TooEarly) or isinstance(scaled, TooEarly):
         assert pace == scaled
     else:
-        assert replace(scaled, unit=pace.unit) == pace
+        assert scaled._replace(unit=pace.unit) == pace
         counting = (daily.get(THROUGH - back * DAY, Decimal(0)) for back in range(42) if THROUGH - back * DAY not in unknown)
         assert scaled.unit == (EXACT.multiply(pace.unit, rate) if any(amount > 0 for amount in counting) else 1)
 

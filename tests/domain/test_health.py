@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 
 from domain_builders import ACME, NOW
@@ -46,5 +45,5 @@ def test_a_receiver_has_the_silence_that_it_asked_for_and_no_longer_whatever_the
     assert asked.wants_silence(NOW)
     assert not asked.wants_silence(NOW + HOUR)
     assert not asked.wants_silence(NOW - 24 * HOUR), "noted by a clock that was ahead"
-    assert not replace(asked, asked_until=None).wants_silence(NOW), "we leave it alone, but it did not ask"
-    assert replace(asked, asked_until=None, disabled=True).wants_silence(NOW)
+    assert not asked._replace(asked_until=None).wants_silence(NOW), "we leave it alone, but it did not ask"
+    assert asked._replace(asked_until=None, disabled=True).wants_silence(NOW)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -50,7 +49,7 @@ def test_what_came_on_record_before_or_is_of_an_earlier_day_is_no_news(first: in
 
 
 def test_only_wanted_dimensions_and_paid_lines_are_news_and_of_two_products_the_earlier_day_counts() -> None:
-    other = replace(value("a", 11, 11), product="oss")
+    other = value("a", 11, 11)._replace(product="oss")
     values = [value("a", 12, 12), other, value("i", 12, 12, dimension=ITEM), value("b", 12, 12, is_free=True)]
     assert new_values(values, {MODEL: KNOWN}) == {(MODEL, "a"): date(2026, 9, 11)}
 

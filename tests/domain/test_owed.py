@@ -51,8 +51,8 @@ def test_what_is_owed_is_never_less_than_nothing() -> None:
 
 
 def test_other_accounts_and_other_currencies_are_left_aside() -> None:
-    other = replace(a_day("5"), key=replace(a_day("5").key, account=AccountId("9")))
-    assert told(a_day("1"), other, replace(a_day("6"), currency=USD)) == cny(1)
+    other = a_day("5")._replace(key=replace(a_day("5").key, account=AccountId("9")))
+    assert told(a_day("1"), other, a_day("6")._replace(currency=USD)) == cny(1)
 
 
 def settled(charged: dict[BillingPeriod, str], *days: OutstandingDay, told_at: datetime = NOW) -> SettledPeriod | None:

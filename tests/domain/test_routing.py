@@ -115,12 +115,12 @@ def test_at_night_nothing_is_sent_and_everything_waits() -> None:
 
 
 def test_who_is_excepted_and_who_is_overdue_is_told_at_night() -> None:
-    quiet = replace(NIGHT, passing=frozenset({Severity.CRITICAL}))
+    quiet = NIGHT._replace(passing=frozenset({Severity.CRITICAL}))
     critical, overdue = said(1, severity=Severity.CRITICAL), said(2, rule=Rule.OVERDUE)
     over = said(3, severity=Severity.CRITICAL, reason=Reason.RESOLVED)
     verdict = routed(critical, overdue, over, now=ELEVEN_PM, quiet=[quiet])
     assert sent(verdict) == [critical, overdue]
-    held = routed(overdue, now=ELEVEN_PM, quiet=[replace(NIGHT, hold_overdue=True)])
+    held = routed(overdue, now=ELEVEN_PM, quiet=[NIGHT._replace(hold_overdue=True)])
     assert sent(held) == []
 
 

@@ -113,7 +113,7 @@ def test_what_a_statement_covers_is_known_with_its_series_and_of_no_other(ledger
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0), (0, 1, 0)])
 def test_what_each_statement_covers_is_known_whichever_comes_first(ledger: Ledger, order: Sequence[int]) -> None:
-    both = [cover(OLD, NEW), replace(cover(NEW, OLD), owners=("a", "b"))]
+    both = [cover(OLD, NEW), cover(NEW, OLD)._replace(owners=("a", "b"))]
     for number, at in enumerate(order):
         record(ledger, number, coverage=(both[at],))
     assert covered(ledger, MONTH) == set(both)
@@ -277,7 +277,7 @@ def test_a_statement_is_removed_with_all_it_says_and_who_did_it_is_noted(ledger:
 
 def test_lines_that_can_never_count_again_are_dropped_once_their_month_is_over(ledger: Ledger) -> None:
     early, late, other = (Day(key(1), (row(cost),)) for cost in ("3", "4", "5"))
-    whole = replace(cover(NEW, NEW), version=Version(NEW, is_complete=True))
+    whole = cover(NEW, NEW)._replace(version=Version(NEW, is_complete=True))
     record(ledger, "early", early, version=Version(OLD, is_complete=True))
     record(ledger, "late", late, version=whole.version, coverage=(whole,))
     record(ledger, "export", other, version=Version(NEW + timedelta(days=1)))

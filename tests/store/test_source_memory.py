@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -55,7 +54,7 @@ def test_originals_are_known_by_their_place_and_every_change_of_them_is_noticed(
     versions = [memory.version(FEED)]
     refused = Original("rejected/bad.csv", "9 9", NOON, "reader")
     versions.append(memory.put_originals(FEED, [BILL, refused]))
-    changed = replace(BILL, identity="16 2", kept_at=NOON + timedelta(days=1))
+    changed = BILL._replace(identity="16 2", kept_at=NOON + timedelta(days=1))
     versions.append(memory.put_originals(FEED, [changed]))
     assert set(memory.originals(FEED)) == {changed, refused}
     versions.append(memory.forget_originals(FEED, [refused.place, "done/never.csv"]))
@@ -74,6 +73,6 @@ def test_many_originals_are_put_and_forgotten_at_once(memory: SourceMemory) -> N
 
 
 def test_a_moment_that_a_wrong_clock_noted_is_corrected(database: Database, memory: SourceMemory) -> None:
-    memory.put_originals(FEED, [replace(BILL, kept_at=datetime(1970, 1, 1, tzinfo=UTC))])
+    memory.put_originals(FEED, [BILL._replace(kept_at=datetime(1970, 1, 1, tzinfo=UTC))])
     correct_moments(database, NOON)
     assert [one.kept_at for one in memory.originals(FEED)] == [NOON]

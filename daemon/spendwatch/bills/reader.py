@@ -60,7 +60,7 @@ class _Text:
         """Return the refusals, each naming the member of the archive that it is about."""
         if not self.is_member:
             return error
-        refusals = (replace(one, reason=f"{printable(self.name)}: {one.reason}") for one in error.refusals)
+        refusals = (one._replace(reason=f"{printable(self.name)}: {one.reason}") for one in error.refusals)
         return UnreadableBillError(*refusals, digest=error.digest)
 
 

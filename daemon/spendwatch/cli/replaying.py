@@ -195,7 +195,7 @@ def _moved(one: RecordedReading, now: datetime) -> RecordedReading:
     if now >= reading.read_at:
         return one
     as_of = min(max(now - (reading.read_at - reading.as_of), one.since), reading.as_of)
-    return replace(one, reading=replace(reading, as_of=as_of, read_at=now))
+    return one._replace(reading=replace(reading, as_of=as_of, read_at=now))
 
 
 class _Event(NamedTuple):
@@ -317,7 +317,7 @@ class Replay:
             self.unknown.discard(one.key)
             if missing.isdisjoint(piece.content for piece in one.after):
                 is_whole = missing.isdisjoint(piece.content for piece in one.before)
-                days.append(one if is_whole else replace(one, before=()))
+                days.append(one if is_whole else one._replace(before=()))
             elif one.key in recorded:
                 taken.append(recorded[one.key])
             else:

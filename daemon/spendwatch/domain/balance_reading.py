@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from spendwatch.domain.errors import CurrencyMismatchError
 from spendwatch.domain.money import Currency, Money
@@ -82,8 +83,7 @@ TERMS = tuple(field.name for field in fields(BalanceReading) if field.type == "M
 """The names of all terms that are amounts of the account's currency."""
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedReading:
+class RecordedReading(NamedTuple):
     """A reading on record."""
 
     reading: BalanceReading

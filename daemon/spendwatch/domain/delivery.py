@@ -134,8 +134,7 @@ class Schedule(NamedTuple):
                 return day.day == self.day
 
 
-@dataclass(frozen=True, slots=True)
-class QuietHours:
+class QuietHours(NamedTuple):
     """A time of day in which a channel keeps quiet; it may begin on some weekdays only (0: Monday)."""
 
     start: time

@@ -24,6 +24,7 @@ from __future__ import annotations
 import errno
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import NamedTuple
 
 from spendwatch.domain.failure import Failure
 
@@ -32,8 +33,7 @@ class SpendwatchError(Exception):
     """An error whose message is meant for the operator."""
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(NamedTuple):
     """Why one place of a bill file cannot be accepted. `line` counts from 1, the header included."""
 
     reason: str

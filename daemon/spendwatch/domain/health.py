@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -13,8 +12,7 @@ from spendwatch.domain.policy import ChannelName
 from spendwatch.domain.statement import AccountId, Digest, SourceName
 
 
-@dataclass(frozen=True, slots=True)
-class SourceHealth:
+class SourceHealth(NamedTuple):
     """What we know about one place where bills come from."""
 
     name: SourceName
@@ -87,8 +85,7 @@ class Freshness(NamedTuple):
         return max((self.stale_after[name] for name in names), default=_USUAL_SILENCE)
 
 
-@dataclass(frozen=True, slots=True)
-class Rejection:
+class Rejection(NamedTuple):
     """A bill file that could not be understood."""
 
     digest: Digest
@@ -98,8 +95,7 @@ class Rejection:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class ReadingProgress:
+class ReadingProgress(NamedTuple):
     """How much of a long bill file is read."""
 
     source: SourceName
@@ -112,8 +108,7 @@ class ReadingProgress:
     began_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class ChannelHealth:
+class ChannelHealth(NamedTuple):
     """What we know about one way to reach people."""
 
     name: ChannelName
@@ -136,11 +131,10 @@ class ChannelHealth:
 
     def wants_silence(self, now: datetime) -> bool:
         """Return whether the receiver itself asked for a pause that lasts, or for no call at all."""
-        return self.disabled or replace(self, not_before=self.asked_until).is_paused(now)
+        return self.disabled or self._replace(not_before=self.asked_until).is_paused(now)
 
 
-@dataclass(frozen=True, slots=True)
-class ChannelPause:
+class ChannelPause(NamedTuple):
     """How long a channel is left alone, as `ChannelHealth` has it."""
 
     not_before: datetime

@@ -176,8 +176,7 @@ def never_needed(statements: Sequence[HeldStatement]) -> frozenset[Digest]:
     return frozenset(superseded - needed)
 
 
-@dataclass(frozen=True, slots=True)
-class DayPlan:
+class DayPlan(NamedTuple):
     """A day, what decided about it before a change, and what does now."""
 
     key: DayKey

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 from decimal import Decimal
+from typing import NamedTuple
 
 from spendwatch.domain.commodity import Category, category_of
 from spendwatch.domain.money import EXACT, Currency, Money
@@ -32,8 +33,7 @@ _NAMED = frozenset({Dimension.ITEM, Dimension.COMMODITY})
 _USUAL = frozenset({Category.INFERENCE, Category.OTHER})
 
 
-@dataclass(frozen=True, slots=True)
-class ChargedValue:
+class ChargedValue(NamedTuple):
     """A value that bills on record name in a dimension, in lines that cost something, or in those of a free quota."""
 
     account: AccountId
@@ -48,8 +48,7 @@ class ChargedValue:
     """That of the ledger when it came on record."""
 
 
-@dataclass(frozen=True, slots=True)
-class Learnt:
+class Learnt(NamedTuple):
     """From where on something new of an account is reported; all that came before was learnt silently."""
 
     account: AccountId

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
+from typing import NamedTuple
 
 from spendwatch.domain.money import EXACT, Currency, Money, exact_sums
 from spendwatch.domain.period import BillingPeriod, closes_at
@@ -18,8 +19,7 @@ EARLIER = 12
 """So many months before the open ones are asked after."""
 
 
-@dataclass(frozen=True, slots=True)
-class OutstandingDay:
+class OutstandingDay(NamedTuple):
     """What one series says of one day that is not paid, and when it last said so."""
 
     key: DayKey

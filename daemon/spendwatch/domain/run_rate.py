@@ -65,8 +65,7 @@ class TooOld:
     """Up to when there are bills."""
 
 
-@dataclass(frozen=True, slots=True)
-class RunRate:
+class RunRate(NamedTuple):
     """How the spend goes from day to day."""
 
     through: date

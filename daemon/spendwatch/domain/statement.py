@@ -98,8 +98,7 @@ _OF_SUBSCRIPTION = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class BillFile:
+class BillFile(NamedTuple):
     """Bytes from a source, not yet understood. `name` is data and never becomes part of a path that we build."""
 
     name: str
@@ -112,8 +111,7 @@ class BillFile:
     """Device, inode, size and times of a file that others may write to, as they were when it had come to rest."""
 
 
-@dataclass(frozen=True, slots=True)
-class Original:
+class Original(NamedTuple):
     """An original that is on record as it lies there."""
 
     place: str
@@ -169,8 +167,7 @@ Order = tuple[datetime, int, int, Decimal, str]
 """What is greater for newer versions."""
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
+class Version(NamedTuple):
     """How new a statement is, or one of several in a file. Of two versions of a line the newer one counts."""
 
     moment: datetime
@@ -189,8 +186,7 @@ class Version:
         return self.moment, 2 if self.slot else int(self.is_complete), self.lines, self.cost, self.content
 
 
-@dataclass(frozen=True, slots=True)
-class Coverage:
+class Coverage(NamedTuple):
     """What a complete statement speaks of, and never more: older lines of these days and owners that it lacks are gone."""
 
     series: SeriesKey

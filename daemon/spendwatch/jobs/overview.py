@@ -240,7 +240,7 @@ def look(
         checks, readings = ledger.checks(month), tuple(health.readings())
     firing = tuple(sorted(firing, key=lambda alert: (-alert.severity.rank, alert.since, alert.id)))
     notified = book.notified(alert.id for alert in firing)
-    undelivered = frozenset(alert for one in book.undelivered() for alert in one.alerts)
+    undelivered = frozenset(alert for one in book.undelivered() for alert in one.alerts) if firing else frozenset()
     acknowledged = {alert.id: said for alert in firing if (said := known.acknowledged(alert.key.matter, now))}
     by_scope = standings.by_scope | {one.watch.scope: one for one in standings.short}
     figures = Figures(by_scope, _likely(accounts), _balances(accounts) if is_of_now else {})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import datetime
 
 from sqlalchemy import Column, Connection, Integer, Table, delete, select
@@ -39,7 +38,7 @@ def forget_attempts(connection: Connection, digest: Digest) -> None:
 def note_progress(connection: Connection, progress: ReadingProgress) -> None:
     """Note how much of a file is read."""
     # In thousandths, never rounded up: what is not read yet is not shown as read.
-    upsert(connection, reading, {**asdict(progress), "share": int(progress.share * 1000) / 1000})
+    upsert(connection, reading, {**progress._asdict(), "share": int(progress.share * 1000) / 1000})
 
 
 def forget_progress(connection: Connection, source: SourceName | None = None) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import Column, Connection, Integer, Table, insert, select
 
@@ -17,8 +17,7 @@ REMOVED = "remove"
 """Done to a statement."""
 
 
-@dataclass(frozen=True, slots=True)
-class AuditEntry:
+class AuditEntry(NamedTuple):
     """One change that a person made."""
 
     at: datetime
@@ -36,7 +35,7 @@ audit = Table("audit", metadata, Column("id", Integer, primary_key=True), *colum
 def add_audit_entries(connection: Connection, entries: Iterable[AuditEntry]) -> None:
     """Put entries on record."""
     for entry in entries:
-        connection.execute(insert(audit).values(asdict(entry)))
+        connection.execute(insert(audit).values(entry._asdict()))
 
 
 def latest_audit_entries(connection: Connection, limit: int) -> tuple[AuditEntry, ...]:

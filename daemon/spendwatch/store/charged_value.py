@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict
 from datetime import date
 
 from sqlalchemy import (
@@ -152,4 +151,4 @@ def learn(connection: Connection, new: Iterable[Learnt], given_up: Iterable[Lear
     for one in given_up:
         connection.execute(delete(learnt).where(learnt.c.account == one.account, learnt.c.what == one.what))
     for one in new:
-        upsert(connection, learnt, asdict(one))
+        upsert(connection, learnt, one._asdict())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import asdict
 from datetime import datetime
 
 from sqlalchemy import (
@@ -81,7 +80,7 @@ class HealthBook(Book):
         self, channel: ChannelName, why: str, *, at: datetime, disable: bool = False, pause: ChannelPause | None = None
     ) -> None:
         """The channel did not take a notification; `disable`: it wants none at all; `pause`: it takes none for now."""
-        lasting: Row = {**({"disabled": True} if disable else {}), **(asdict(pause) if pause else {})}
+        lasting: Row = {**({"disabled": True} if disable else {}), **(pause._asdict() if pause else {})}
         first: Row = {"name": channel, "disabled": disable, **_NO_PAUSE}
         with self._database.writing() as connection:
             note_failure(connection, channel_health, first, why, at=at, always=lasting)

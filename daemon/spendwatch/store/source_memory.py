@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import asdict
 
 from sqlalchemy import Connection, PrimaryKeyConstraint, Table, delete, select
 
@@ -100,7 +99,7 @@ def _remember(connection: Connection, source: SourceName, known: Mapping[str, st
 
 
 def _put_originals(connection: Connection, source: SourceName, kept: Collection[Original]) -> str:
-    put_many(connection, original, ({"source": source, **asdict(one)} for one in kept), replace_the_old)
+    put_many(connection, original, ({"source": source, **one._asdict()} for one in kept), replace_the_old)
     version = secrets.token_hex(8)
     _remember(connection, source, {_VERSION: version})
     return version

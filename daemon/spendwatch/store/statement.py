@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import datetime
 
 from sqlalchemy import Column, Connection, Index, Integer, Table, UniqueConstraint, or_, select
@@ -112,7 +112,7 @@ def statements_beginning(connection: Connection, prefix: str, limit: int = 10) -
 
 def put_rejection(connection: Connection, refused: Rejection) -> None:
     """Put a refused file on record, once for each digest."""
-    connection.execute(insert_into(connection, rejection).values(asdict(refused)).on_conflict_do_nothing())
+    connection.execute(insert_into(connection, rejection).values(refused._asdict()).on_conflict_do_nothing())
 
 
 def unassigned_since(connection: Connection, since: datetime) -> Mapping[str, tuple[str, ...]]:

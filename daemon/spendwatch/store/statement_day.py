@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
 from datetime import date, datetime
 
 from sqlalchemy import (
@@ -97,7 +96,7 @@ def remove_statement(connection: Connection, identity: Digest) -> None:
 
 
 def _version_row(number: int, place: int, one: Version) -> Row:
-    return {"statement": number, "number": place, **asdict(one)}
+    return {"statement": number, "number": place, **one._asdict()}
 
 
 def _day_row(number: int, one: DayContent, places: Mapping[Version, int]) -> Row:

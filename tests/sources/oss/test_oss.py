@@ -282,7 +282,7 @@ async def test_what_cannot_be_remembered_stays_where_it_is_and_is_given_once_mor
         broken.setattr(stage.bucket.memory, "settle", _unavailable)
         with pytest.raises(LedgerUnavailableError):
             stage.bucket.source.keep(file)
-    assert stage.bucket.waiting() == [replace(file, arrived_at=stage.bucket.watch.now)]
+    assert stage.bucket.waiting() == [file._replace(arrived_at=stage.bucket.watch.now)]
     stage.bucket.source.keep(file)
     stage.bucket.restarted()
     assert await stage.bucket.enter() == []
