@@ -50,10 +50,12 @@ def test_help_names_every_command_with_what_it_does(quiet_home: Home) -> None:
 
 def test_help_loads_nothing_heavy() -> None:
     script = """
-import runpy, sys
+import sys
+import spendwatch.__main__
+from spendwatch.cli import main
 sys.argv = ["spendwatch", "--help"]
 try:
-    runpy.run_module("spendwatch", run_name="__main__")
+    main()
 except SystemExit:
     pass
 heavy = {"pydantic", "sqlalchemy", "httpx", "polars", "rich", "jinja2", "structlog"}
@@ -112,6 +114,26 @@ print(*sorted(others & set(sys.modules)), file=sys.stderr)
         "sources.shared_settings",
     ]
     assert others == ""
+
+
+def test_a_command_ends_at_once_with_its_code_what_it_wrote_and_what_was_to_be_done_at_the_end() -> None:
+    script = """
+import atexit, sys
+from spendwatch.__main__ import run
+
+class Kept:
+    def __del__(self):
+        sys.__stderr__.write("taken apart")
+
+kept = Kept()
+atexit.register(print, "done at the end")
+sys.argv = ["spendwatch", "statsu"]
+run()
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "done at the end\n")
+    assert "Did you mean 'status'?" in done.stderr
+    assert "taken apart" not in done.stderr
 
 
 def test_the_daemon_does_not_load_what_draws_on_terminals_and_logs_tracebacks_all_the_same() -> None:
