@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, localcontext
 from pathlib import Path
@@ -134,7 +134,7 @@ class SmallLedger:
         was, becomes = resolve(held.statements), resolve(after.statements)
         identities = {day.key: day.identity for one in after.statements for day in one.days}
         days = (DayPlan(key, one, was.get(key, ()), becomes.get(key, ())) for key, one in identities.items())
-        return replace(plan, days=tuple(days), others=())
+        return plan._replace(days=tuple(days), others=())
 
     def _keep(self, key: DayKey, rows: Sequence[SpendRow], lines: int, *, is_linked: bool) -> None:
         self.days.pop(key, None)

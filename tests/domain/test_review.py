@@ -113,8 +113,8 @@ def test_beyond_the_last_threshold_there_is_no_next() -> None:
 def test_foreign_money_is_told_beside_and_moves_no_threshold() -> None:
     book = Book()
     foreign = (Money(Decimal(10**9), USD),)
-    assert book.enter(review_standing(replace(standing(499), foreign=foreign), book.known(), now=NOW)) == ()
-    (said,) = book.enter(review_standing(replace(standing(500), foreign=foreign), book.known(), now=NOW))
+    assert book.enter(review_standing(standing(499)._replace(foreign=foreign), book.known(), now=NOW)) == ()
+    (said,) = book.enter(review_standing(standing(500)._replace(foreign=foreign), book.known(), now=NOW))
     assert said.facts.foreign == foreign
 
 

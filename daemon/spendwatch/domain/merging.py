@@ -185,8 +185,7 @@ class DayPlan(NamedTuple):
     after: Pieces
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """What is to be resolved anew when a statement is recorded or removed."""
 
     days: tuple[DayPlan, ...] = ()
@@ -202,7 +201,7 @@ class Plan:
     def with_shared(self, shared: frozenset[DayKey]) -> Plan:
         """Return the plan with what the reader has found: only these of the other days are needed."""
         together = shared | self.linked
-        return replace(self, shared=shared, others=tuple(one for one in self.others if one.key in together))
+        return self._replace(shared=shared, others=tuple(one for one in self.others if one.key in together))
 
     @property
     def contents(self) -> frozenset[Digest]:

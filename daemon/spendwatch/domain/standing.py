@@ -79,8 +79,7 @@ def foreign_of(sums: Iterable[SpendSum], currency: Currency) -> tuple[Money, ...
     return tuple(Money(amount, other) for other, amount in sorted(totals.items()) if amount)
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """How much of one watched budget is spent."""
 
     watch: Watch

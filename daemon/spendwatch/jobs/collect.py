@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from spendwatch.domain.errors import (
     ADD_ACCOUNT,
@@ -95,7 +95,7 @@ def _merge(file: BillFile, reading: Reading, desk: IngestContext) -> Receipt:
     plan = plan_change(held, held.with_statement(statement, now))
     told = plan.contents & {day.digest for day in statement.days}
     # The ledger has given up the lines of some contents: they are taken from this bill.
-    plan = replace(plan, fresh=(*plan.fresh, *sorted(desk.ledger.given_up(told))))
+    plan = plan._replace(fresh=(*plan.fresh, *sorted(desk.ledger.given_up(told))))
     resolution = reading.resolve(
         plan, lambda digest: _content(desk.ledger, digest, plan), lambda digest: _there(desk.ledger.ids(digest))
     )
