@@ -34,7 +34,7 @@ from benchmarks.measuring import children, memory
 from bill_builder import a_line
 from home import RESEARCH, ZONE, Home, JumpingHome, Running, today
 from servers_http import HttpSink
-from servers_web import free_port
+from servers_postgres import free_port
 from spendwatch.domain.period import BillingPeriod, closes_at
 
 _POLL = 2.0

@@ -17,7 +17,8 @@ from structlog.testing import capture_logs
 
 from home import Home
 from past_month import MonthHome
-from servers_web import WebHouse, free_port, web_house
+from servers_postgres import free_port
+from servers_web import WebHouse, web_house
 from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.domain.errors import ConfigError
 from spendwatch.settings import Outside, load

@@ -19,8 +19,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from home import RESEARCH, TRAINING, Home, lines_worth
-from servers_postgres import missing
-from servers_web import WebHouse, free_port
+from servers_postgres import free_port, missing
+from servers_web import WebHouse
 from spendwatch.domain.money import Currency, Money
 from spendwatch.domain.scope import Counts
 from spendwatch.domain.standing import Split
