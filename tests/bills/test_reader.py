@@ -32,6 +32,7 @@ from spendwatch.bills import columnar_reader, day_buckets
 from spendwatch.bills import reader as reader_of_bills
 from spendwatch.bills.client.process import ReadingProcess
 from spendwatch.bills.dimensions import ChargeDimensions, Interpreter
+from spendwatch.bills.unpacking import encodings
 from spendwatch.domain.money import Currency
 from spendwatch.domain.period import BillingPeriod
 from spendwatch.domain.statement import AccountId, ChargeKind, Kind, ReadingHints, Statement, TaxBasis
@@ -387,8 +388,7 @@ def test_a_file_too_long_for_memory_is_read_in_parts_and_says_the_same(monkeypat
     whole = SmallLedger()
     statement = whole.enter_here(name, sent)
     monkeypatch.setattr(columnar_reader, "BATCH", 40)
-    monkeypatch.setattr(columnar_reader, "SEGMENT", 4)
-    monkeypatch.setattr(columnar_reader, "PIECE", 5_000)
+    monkeypatch.setattr(encodings, "PIECE", 5_000)
     monkeypatch.setattr(day_buckets, "ROOM", 50)
     monkeypatch.setattr(day_buckets, "_FEW_RUNS", 5)
     parts = SmallLedger()

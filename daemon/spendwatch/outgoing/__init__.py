@@ -5,10 +5,11 @@ Does not know what is sent or fetched. The only package that imports the HTTP li
 
 from __future__ import annotations
 
-from spendwatch.lean import without_rich
+from spendwatch.lean import on_demand, without_rich
 
-with without_rich():
-    import httpx  # noqa: F401 -- before the rooms that use it
+with without_rich(), on_demand("anyio"):
+    import httpcore  # noqa: F401 -- before the rooms that use them
+    import httpx  # noqa: F401
 
 # isort: split
 from spendwatch.addresses import Network
