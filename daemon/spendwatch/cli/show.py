@@ -48,6 +48,8 @@ _MOST_LINES = 2
 """Of one matter."""
 _MOST_NAMES = 5
 _WHAT = "WHAT NEEDS YOU"
+_OF_OPEN_MONTHS = "of an open month"
+"""A bill of a month that is final does not show that bills still come."""
 _SHARES = re.compile(r"(\b[0-9.]+)%, (?=[0-9.]+%)")
 """`50%, 80%`, which is read more quickly as `50, 80%`."""
 
@@ -298,7 +300,7 @@ def _sources(overview: Overview, zone: tzinfo, screen: Console, *, everything: b
     if not everything:
         found = (
             f"{marked('ok' if one.state == 'ok' else 'warning', screen, clean(one.name))} {one.state}, "
-            f"last bill {when(one.last_bill, zone)}"
+            f"{f'last bill {when(one.last_bill, zone)}' if one.last_bill else f'no bill {_OF_OPEN_MONTHS} yet'}"
             for one in overview.sources
         )
         yield flow(screen, ["Sources", *found])
@@ -310,7 +312,7 @@ def _sources(overview: Overview, zone: tzinfo, screen: Console, *, everything: b
             source.type,
             source.state,
             when(source.last_success, zone),
-            when(source.last_bill, zone),
+            when(source.last_bill, zone) if source.last_bill else f"none {_OF_OPEN_MONTHS}",
             clean(": ".join(filter(None, (source.cause, source.trouble)))),
         )
         for source in overview.sources
