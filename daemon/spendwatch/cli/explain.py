@@ -78,12 +78,12 @@ def _print(found: Explained, settings: Settings) -> None:
         screen.print(f"{label:<12}{clean(value)}")
     screen.print()
     told, words = found.told, words_of(alert, found.now, settings)
-    then, now = dict(figures(told, settings)) if told else {}, dict(figures(found.now, settings))
+    then, now = dict(figures(told, words)) if told else {}, dict(figures(found.now, words))
     names = list(dict.fromkeys((*then, *now)))
     if names:
         rows = [(name, str(then.get(name, "-")), str(now.get(name, "-"))) for name in names]
         screen.print(table(("", "AT THE DECISION", "NOW"), rows, right=("AT THE DECISION", "NOW")))
-    for line in troubles(told, found.now):
+    for line in troubles(found, words):
         screen.print(clean(line), soft_wrap=False)
     if told:
         period = parse_period(told.period) if told.period else None
@@ -94,7 +94,7 @@ def _print(found: Explained, settings: Settings) -> None:
     month = str(found.now.spike.day) if found.now.spike else found.now.period
     _print_causes(f"What the spend of {month} is made of now", found.causes, words)
     _print_bills(found, settings)
-    _print_deliveries(found, settings)
+    _print_deliveries(found, words)
 
 
 def _print_causes(title: str, causes: Causes, words: Words) -> None:
@@ -127,15 +127,15 @@ def _print_bills(found: Explained, settings: Settings) -> None:
             screen.print(f"  and {len(bills) - _MOST_BILLS} more")
 
 
-def _print_deliveries(found: Explained, settings: Settings) -> None:
+def _print_deliveries(found: Explained, words: Words) -> None:
     screen = console()
     screen.print("\nDeliveries")
     for row in found.held:
-        screen.print(clean(held_text(row, settings)), soft_wrap=False)
+        screen.print(clean(held_text(row, words)), soft_wrap=False)
     if not found.deliveries and found.held:
         return
     if not found.deliveries:
-        screen.print(without_deliveries(found, settings))
+        screen.print(without_deliveries(found, words))
         return
     rows = [
         (
@@ -144,7 +144,7 @@ def _print_deliveries(found: Explained, settings: Settings) -> None:
             clean(one.target or "-"),
             one.state.value,
             str(one.attempts),
-            when(one.settled_at, settings.zone) if one.settled_at else "",
+            words.moment(one.settled_at) if one.settled_at else "",
         )
         for one in found.deliveries
     ]

@@ -13,7 +13,7 @@ from spendwatch.domain.causes import TELLING, Causes, splitting_of
 from spendwatch.domain.delivery import WAITING, Held, HoldReason, NotificationId, Reason
 from spendwatch.domain.forecast import Forecast, Runway
 from spendwatch.domain.health import Freshness
-from spendwatch.domain.money import Money, percent, shown
+from spendwatch.domain.money import Money, percent
 from spendwatch.domain.notification import Delivery, Facts, Notification
 from spendwatch.domain.novelty import first_costs, threshold_of
 from spendwatch.domain.period import BillingPeriod, open_periods, parse_period
@@ -26,7 +26,7 @@ from spendwatch.domain.thresholds import budget_facts
 from spendwatch.domain.usage import is_paced
 from spendwatch.jobs.insight import Insight
 from spendwatch.jobs.ledger_view import LedgerView, spend_within
-from spendwatch.jobs.novelty_conditions import plan_text, sums_of
+from spendwatch.jobs.novelty_conditions import sums_of
 from spendwatch.jobs.run_rates import RunRates, forecast
 from spendwatch.jobs.standings import dimensions, tagged_by_now
 from spendwatch.letters.language import Language
@@ -34,7 +34,7 @@ from spendwatch.letters.words import Words
 from spendwatch.settings import Settings
 from spendwatch.state import Store
 from spendwatch.store.statement import EnteredStatement
-from spendwatch.views.moments import channel_notes, held_by, when
+from spendwatch.views.moments import channel_notes
 from spendwatch.views.status import looked
 
 _MOST = 12
@@ -199,10 +199,10 @@ def _firsts_now(told: Facts, facts: Facts, store: Store, settings: Settings, at:
     return replace(facts, firsts=firsts, plans=plans, data_until=until)
 
 
-def plan_state(one: PlanOrder) -> str:
+def plan_state(one: PlanOrder, words: Words) -> str:
     """Return when it was ordered, for how much, and whether it was renewed."""
-    cost, renewed = f" for {one.spent}" if one.spent else "", f", renewed {one.renewed}" if one.renewed else ""
-    return f"ordered {one.day}{cost}{renewed}"
+    cost, renewed = one.spent and words.money(one.spent), one.renewed and words.text("renewed", day=one.renewed)
+    return words.joined("comma", words.text("ordered_on", day=one.day), cost or "", renewed or "")
 
 
 def _spike_now(
@@ -321,40 +321,39 @@ def _scope(found: Explained, words: Words) -> str:
     return f"{facts.name} ({scope.label})" if facts.name else scope.label
 
 
-def figures(facts: Facts, settings: Settings) -> Iterator[tuple[str, object]]:
+def figures(facts: Facts, words: Words) -> Iterator[tuple[str, object]]:
     """Yield the figures, by their names: amounts, and texts."""
-    zone, split, likely = settings.zone, facts.split, facts.forecast
+    text, split, likely = words.text, facts.split, facts.forecast
     split = split if split and split.subscription.amount else None
-    span = f" ({shown(likely.low.amount)}-{shown(likely.high.amount)})" if likely else ""
     figures: tuple[tuple[str, object], ...] = (
-        ("Data until", facts.data_until and when(facts.data_until, zone)),
+        ("Data until", facts.data_until and words.moment(facts.data_until)),
         ("Spend", facts.spend),
-        *((_day_figures(facts.spike)) if facts.spike else ()),
+        *((_day_figures(facts.spike, words)) if facts.spike else ()),
         ("  pay-as-you-go", split and split.pay_as_you_go),
         ("  subscription", split and split.subscription),
         ("Budget", facts.budget),
         ("Used", None if facts.used is None else percent(facts.used)),
         (f"Threshold {facts.threshold}", facts.reached_at),
-        ("Expected", likely and f"{likely.likely}{span}"),
-        *((f"{one.part.dimension} {one.part.label}", f"{one.spent} since {one.day}") for one in facts.firsts),
-        *((plan_text(one), plan_state(one)) for one in facts.plans),
-        *((f"Not counted, {money.currency}", money) for money in facts.foreign),
-        *(_terms(facts.balance, settings) if facts.balance else ()),
+        ("Expected", likely and f"{words.money(likely.likely)} ({words.span(likely.low, likely.high)})"),
+        *((words.part(one.part), text("cost_since", amount=words.money(one.spent), day=one.day)) for one in facts.firsts),
+        *((words.plan(one), plan_state(one, words)) for one in facts.plans),
+        *((text("foreign_of", currency=money.currency), money) for money in facts.foreign),
+        *(_terms(facts.balance, words) if facts.balance else ()),
         ("Floor", facts.floor),
-        ("Used up", facts.runway and str(facts.runway.zero.likely or "not in sight")),
-        ("Last new bill", facts.last_bill_at and when(facts.last_bill_at, zone)),
+        ("Used up", facts.runway and str(facts.runway.zero.likely or text("not_in_sight"))),
+        ("Last new bill", facts.last_bill_at and words.moment(facts.last_bill_at)),
     )
     yield from ((label, value) for label, value in figures if value is not None)
 
 
-def _day_figures(spike: Spike) -> Iterator[tuple[str, object]]:
-    yield f"Cost of {spike.day}", spike.found.spend
-    yield "Usual band", f"{spike.found.low} to {shown(spike.found.high.amount)}"
-    yield "Above the band", spike.found.spend - spike.found.high
-    yield "Reported from", spike.least
+def _day_figures(spike: Spike, words: Words) -> Iterator[tuple[str, object]]:
+    yield words.text("day_cost", day=spike.day), spike.found.spend
+    yield words.text("usual_band"), words.usual(spike.found)
+    yield words.text("above_band"), spike.found.spend - spike.found.high
+    yield words.text("reported_from"), spike.least
 
 
-def _terms(balance: Position, settings: Settings) -> Iterator[tuple[str, object]]:
+def _terms(balance: Position, words: Words) -> Iterator[tuple[str, object]]:
     """Yield the balance as a sum."""
     yield "  cash", balance.reading.cash
     yield "+ credit limit", balance.reading.credit
@@ -364,39 +363,43 @@ def _terms(balance: Position, settings: Settings) -> Iterator[tuple[str, object]
     yield "- billed since the reading", balance.spent_since
     yield "= available", balance.available
     yield "Reported", balance.reading.reported
-    yield "Balance as of", balance.as_of and when(balance.as_of, settings.zone)
+    yield "Balance as of", balance.as_of and words.moment(balance.as_of)
 
 
-def troubles(told: Facts | None, now: Facts) -> Iterator[str]:
+def troubles(found: Explained, words: Words) -> Iterator[str]:
     """Yield what went wrong, then and now, and which files were rejected."""
-    for moment, facts in (("At the decision", told), ("Now", now)):
+    told = found.told
+    for moment, facts in (("trouble_then", told), ("trouble_now", found.now)):
         if facts and facts.detail:
-            yield f"{moment}: {facts.detail.replace(chr(10), '; ')}"
+            yield words.text(moment, detail=facts.detail.replace(chr(10), "; "))
     for name, why in told.files if told else ():
-        yield f"Rejected: {name}: {why}"
-    if told and (found := told.discrepancy):
-        yield "Compared: " + ", ".join(f"{series} {money}" for series, money in found.by_series)
+        yield words.text("rejected_file", file=name, why=why)
+    if told and (differs := told.discrepancy):
+        compared = (f"{series} {words.money(money)}" for series, money in differs.by_series)
+        yield words.text("compared_are", what=words.joined("comma", *compared))
 
 
-def held_text(row: Held, settings: Settings) -> str:
+def held_text(row: Held, words: Words) -> str:
     """Return how long a message waited, and what became of it."""
+    channel, begin = row.channel, words.moment(row.held_at)
     if row.why is HoldReason.WITHHELD:
-        return f"{row.channel}: no action requested {when(row.held_at, settings.zone)}: {row.dropped}"
-    until = when(row.ended_at or row.until, settings.zone)
-    what = f"{row.channel}: held by {held_by(row)} from {when(row.held_at, settings.zone)} to {until}"
-    if row.ended_at == row.held_at:
-        what = f"{row.channel}: {when(row.held_at, settings.zone)}"
-    end = (
-        f", not sent: {row.dropped}" if row.dropped else ", then sent" if row.digest == row.notification else ", then sent late"
-    )
+        return words.text("no_action", channel=channel, at=begin, why=row.dropped)
+    why = words.text("waits_for", row.why, channel=channel, silence=row.silence)
+    until = words.moment(row.ended_at or row.until)
+    is_at_once = row.ended_at == row.held_at
+    what = f"{channel}: {begin}" if is_at_once else words.text("waited", channel=channel, why=why, begin=begin, end=until)
+    if not row.ended_at:
+        return what
     if row.digest and row.why is HoldReason.STORM and row.digest != row.notification:
-        end = ", sent in a digest"
-    return what + (end if row.ended_at else "")
+        end = "in_digest"
+    else:
+        end = "dropped" if row.dropped else "then_sent" if row.digest == row.notification else "sent_late"
+    return what + words.text("waited_end", end, why=row.dropped)
 
 
-def without_deliveries(found: Explained, settings: Settings, language: Language = Language.EN) -> str:
+def without_deliveries(found: Explained, words: Words) -> str:
     """Return why there is no delivery."""
-    alert, told, words = found.alert, found.decision, words_of(found.alert, found.now, settings, language)
+    alert, told = found.alert, found.decision
     if not alert.told_at:
         return words.text("none_as", why=_covered(alert, words))
     return words.text("none_own", other=told.alert[:8]) if told and told.alert != alert.id else words.text("none_reached")

@@ -24,7 +24,7 @@ from spendwatch.jobs.overview import AccountOverview, BudgetLine
 from spendwatch.jobs.spend_report import told_by_several
 from spendwatch.letters.language import Language
 from spendwatch.views import changes
-from spendwatch.views.explanation import explained, figures, heading, held_text, troubles, without_deliveries
+from spendwatch.views.explanation import explained, figures, heading, held_text, troubles, without_deliveries, words_of
 from spendwatch.views.listings import ListedAlerts, ListedDeliveries
 from spendwatch.views.policy import policy_json, watched_by
 from spendwatch.web import parameters
@@ -165,7 +165,8 @@ class Pages:
         found = explained(alert, store, settings, self.reader.now())
         tags = tags_of(settings.policies, alert.key.scope)
         silences = store.book.silences(at=self.reader.now()) if found.decision and alert.is_firing else ()
-        then, now = dict(figures(found.told, settings)) if found.told else {}, dict(figures(found.now, settings))
+        words = words_of(alert, found.now, settings, formats.language)
+        then, now = dict(figures(found.told, words)) if found.told else {}, dict(figures(found.now, words))
         return {
             "alert": alert,
             "found": found,
@@ -173,11 +174,11 @@ class Pages:
             "silences": [one for one in silences if found.decision and is_silenced_by(found.decision, one, tags)],
             "heading": list(heading(found, settings, formats.language)),
             "figures": [(name, (then.get(name, "–"), now.get(name, "–"))) for name in dict.fromkeys((*then, *now))],
-            "troubles": list(troubles(found.told, found.now)),
+            "troubles": list(troubles(found, words)),
             "told": store.book.notifications_of(alert.id)[-MOST_ON_PAGE:],
-            "held": [held_text(row, settings) for row in found.held],
+            "held": [held_text(row, words) for row in found.held],
             "holds": changes.silence_like(alert, who="", now=alert.since, lasts=timedelta(hours=1), comment="").matchers,
-            "without": "" if found.deliveries or found.held else without_deliveries(found, settings, formats.language),
+            "without": "" if found.deliveries or found.held else without_deliveries(found, words),
         }
 
     def _bills(self, _: Request, query: Query, __: Formats) -> _Values:
