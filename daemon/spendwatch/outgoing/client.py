@@ -31,6 +31,7 @@ from spendwatch.request import HttpAnswer, Receiver, Request
 
 # httpcore tries to import it several times a request, and each time Python searches the whole path in vain.
 sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]  # None: known not to be there
+_BACKEND = "anyio._backends._asyncio"
 _CONNECT_LIMIT = 10.0
 _MOST_ADDRESSES = 8
 
@@ -219,21 +220,21 @@ class Outgoing:
     ) -> AsyncIterator[httpcore.Response]:
         """Hold the answer of the first address that takes the connection. `is_sent`: set once the other side may have it."""
         trouble: Exception | None = None
-        if "_tls" not in vars(self):
+        if _BACKEND not in sys.modules or not (place.is_plain or "_tls" in vars(self)):
             # Certificates, and the libraries that only a request needs, take longer to load than the loop may stand still.
             try:
-                await asyncio.to_thread(self._load)
+                await asyncio.to_thread(self._load, place)
             except OSError as error:
                 msg = f"{place.name}: ca_file holds no certificate that can be read: {self._way.ca_file}"
                 raise UnreachableError(msg) from error
-        proxy = None
+        proxy, tls = None, None if place.is_plain else self._tls
         for host, proxy in await self._routes(place):
             # A connection for each request: pooled ones are keyed by address, and one address may serve several names.
             # Not by httpx's own client: it would read the places of redirects, and fail where one is no URL; with its
             # transport alone, a request takes half as long again.
             called = _request(request, place, host, is_sent)
-            direct = httpcore.AsyncHTTPConnection(called.url.origin, self._tls)
-            async with httpcore.AsyncConnectionPool(self._tls, proxy=proxy) if proxy else direct as connection:
+            direct = httpcore.AsyncHTTPConnection(called.url.origin, tls)
+            async with httpcore.AsyncConnectionPool(tls, proxy=proxy) if proxy else direct as connection:
                 try:
                     response = await connection.handle_async_request(called)
                 except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
@@ -249,10 +250,10 @@ class Outgoing:
         msg = f"{place.name}{through}: {what_failed(trouble, 'the connection was cut off before an answer')}"
         raise UnreachableError(msg) from trouble
 
-    def _load(self) -> ssl.SSLContext:
-        """Do now what the first request would do."""
-        importlib.import_module("anyio._backends._asyncio")
-        return self._tls
+    def _load(self, place: Place) -> ssl.SSLContext | None:
+        """Do now what the first request there would do."""
+        importlib.import_module(_BACKEND)
+        return None if place.is_plain else self._tls
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
