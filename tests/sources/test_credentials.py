@@ -261,7 +261,7 @@ def lender() -> ScriptedLender:
 
 
 async def test_a_loan_is_renewed_a_quarter_of_an_hour_before_it_runs_out(lender: ScriptedLender) -> None:
-    key = RefreshedCredentials(lender, lender.watch.clock)
+    key = RefreshedCredentials(lender.provide, lender.watch.clock)
     assert (await key.current()).key_id == "id-1"
     lender.watch.pass_by(44 * 60 + 59)
     assert (await key.current()).key_id == "id-1"
@@ -272,7 +272,7 @@ async def test_a_loan_is_renewed_a_quarter_of_an_hour_before_it_runs_out(lender:
 
 async def test_a_short_loan_is_renewed_after_three_quarters_of_its_time(lender: ScriptedLender) -> None:
     lender.lasts = timedelta(minutes=8)
-    key = RefreshedCredentials(lender, lender.watch.clock)
+    key = RefreshedCredentials(lender.provide, lender.watch.clock)
     await key.current()
     lender.watch.pass_by(359)
     assert (await key.current()).key_id == "id-1"
@@ -281,7 +281,7 @@ async def test_a_short_loan_is_renewed_after_three_quarters_of_its_time(lender: 
 
 
 async def test_a_lender_that_fails_is_asked_once_a_minute_while_the_loan_is_good(lender: ScriptedLender) -> None:
-    key = RefreshedCredentials(lender, lender.watch.clock)
+    key = RefreshedCredentials(lender.provide, lender.watch.clock)
     await key.current()
     lender.watch.pass_by(45 * 60)
     lender.trouble = EndpointError("the metadata service: timed out", Failure.UNREACHABLE)
@@ -302,11 +302,11 @@ async def test_a_lender_that_fails_is_asked_once_a_minute_while_the_loan_is_good
 async def test_a_loan_that_has_run_out_already_is_told_as_a_matter_of_clocks(lender: ScriptedLender) -> None:
     lender.lasts = timedelta(seconds=20)
     with pytest.raises(EndpointError, match=r"expired at 2026-09-05T04:00:20.*clock right"):
-        await RefreshedCredentials(lender, lender.watch.clock).current()
+        await RefreshedCredentials(lender.provide, lender.watch.clock).current()
 
 
 async def test_several_who_ask_at_once_share_one_loan(lender: ScriptedLender) -> None:
-    key = RefreshedCredentials(lender, lender.watch.clock)
+    key = RefreshedCredentials(lender.provide, lender.watch.clock)
     signers = await asyncio.gather(*(key.current() for _ in range(20)))
     assert (len(set(signers)), lender.asked) == (1, 1)
 
@@ -316,7 +316,7 @@ async def test_a_loan_that_is_refused_is_given_up_once_and_another_asked_for(tmp
     lender = ScriptedLender(watch)
     with BssServer(clock=watch.clock) as server:
         server.keys = {"id-2": "canary"}
-        endpoint = Endpoint(server.url, tmp_path / "api", watch, credentials=RefreshedCredentials(lender, watch.clock))
+        endpoint = Endpoint(server.url, tmp_path / "api", watch, credentials=RefreshedCredentials(lender.provide, watch.clock))
         await endpoint.round()
         assert endpoint.source.trouble is None
         assert (server.refused, lender.asked) == (["InvalidAccessKeyId.NotFound"], 2)

@@ -161,7 +161,7 @@ def open_credentials(config: CredentialsConfig, client: HttpClient, context: Api
         case Provider.ENVIRONMENT:
             return StaticCredentials(partial(key_in, context.environ))
         case Provider.MACHINE_ROLE:
-            return RefreshedCredentials(MachineRole(context.metadata(), config.role), context.clock)
+            return RefreshedCredentials(MachineRole(context.metadata(), config.role).provide, context.clock)
         case Provider.OIDC_ROLE:
             role = ServiceAccountRole(
                 client,
@@ -171,7 +171,7 @@ def open_credentials(config: CredentialsConfig, client: HttpClient, context: Api
                 read_token=partial(Path(config.oidc_token_file or "").read_text, encoding="utf-8"),
                 url=config.sts_endpoint or STS_URL,
             )
-            return RefreshedCredentials(role, context.clock)
+            return RefreshedCredentials(role.provide, context.clock)
         case Provider.SDK:
             return OfficialChain()
 

@@ -47,7 +47,7 @@ async def test_credentials_that_are_refused_are_lent_anew_once(stage: Stage) -> 
     stage.server.put("a.csv", BILL)
     stage.server.session_token = TOKEN
     lender = Lender()
-    stage.bucket.restarted(credentials=RefreshedCredentials(lender, stage.bucket.watch.clock))
+    stage.bucket.restarted(credentials=RefreshedCredentials(lender.provide, stage.bucket.watch.clock))
     assert await stage.bucket.enter() == [("a.csv", BILL)]
     assert (lender.lent, stage.server.refused) == (2, ["InvalidSecurityToken"])
 

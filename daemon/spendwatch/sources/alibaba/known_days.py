@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import cache
 
-from spendwatch.domain.money import EXACT, parse_amount, plain
+from pydantic import TypeAdapter
+
+from spendwatch.domain.money import EXACT, plain
 from spendwatch.domain.period import PROVIDER_ZONE, BillingPeriod, is_final, open_periods
 
 Totals = Mapping[str, Decimal]
@@ -31,11 +33,15 @@ class KnownDay:
     doubted: Totals | None = None
     """Lower totals that were received once since then."""
 
+    @classmethod
+    def remembered(cls, text: str) -> KnownDay | None:
+        """Return the day in such a text; None if there is none."""
+        return _adapter().validate_json(text) if text else None
+
     @property
     def text(self) -> str:
         """All of it, to be remembered."""
-        doubted = None if self.doubted is None else texts(self.doubted)
-        return json.dumps({"digest": self.digest, "totals": texts(self.totals), "fetched": self.fetched, "doubted": doubted})
+        return _adapter().dump_json(self).decode()
 
     def believes(self, totals: Totals) -> bool:
         """Return whether these may replace the known ones: more at once, less only when two fetches agree that it is less.
@@ -88,18 +94,10 @@ def texts(totals: Totals) -> dict[str, str]:
     return {currency: plain(amount) for currency, amount in sorted(totals.items())}
 
 
-def known_day(text: str) -> KnownDay | None:
-    """Return the day in such a text; None if there is none."""
-    if not text:
-        return None
-    found = json.loads(text)
-    doubted = None if found["doubted"] is None else _amounts(found["doubted"])
-    return KnownDay(found["digest"], _amounts(found["totals"]), found["fetched"], doubted)
+@cache
+def _adapter() -> TypeAdapter[KnownDay]:
+    return TypeAdapter(KnownDay)
 
 
 def _is_less(totals: Totals, than: Totals) -> bool:
     return any(totals.get(currency, _ZERO) < than.get(currency, _ZERO) for currency in {*totals, *than})
-
-
-def _amounts(found: Mapping[str, str]) -> Totals:
-    return {currency: parse_amount(text) for currency, text in found.items()}

@@ -20,7 +20,7 @@ from spendwatch.domain.period import PROVIDER_ZONE, BillingPeriod, stamp_after
 from spendwatch.domain.statement import AccountId
 from spendwatch.sources.alibaba.bill_pages import NO_LINES, DayBill, Paging, Wanted
 from spendwatch.sources.alibaba.client import BssClient
-from spendwatch.sources.alibaba.known_days import KnownDay, OpenMonths, Totals, agree, known_day, texts
+from spendwatch.sources.alibaba.known_days import KnownDay, OpenMonths, Totals, agree, texts
 from spendwatch.sources.download_store import DownloadStore, Incoming
 from spendwatch.sources.fetching_source import FetchingSource
 from spendwatch.sources.trouble import EndpointError, Failure
@@ -109,7 +109,7 @@ class AlibabaSource(FetchingSource):
     async def _take(self, wanted: Wanted, bill: DayBill, file: Incoming, now: datetime) -> None:
         """Offer the day's bill, unless it says nothing new, or less than before and for the first time."""
         key = f"{wanted.cycle.label}/{wanted.day.isoformat()}"
-        known = known_day(self._known.get(key, ""))
+        known = KnownDay.remembered(self._known.get(key, ""))
         if bill.digest == (known.digest if known else NO_LINES):
             if known and known.doubted is not None:
                 await self._remember({key: replace(known, doubted=None).text})

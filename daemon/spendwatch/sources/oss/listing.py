@@ -129,13 +129,6 @@ class Listing:
             self._tokens.add(page.token)
 
 
-def _object(number: int, entry: Element, *, is_escaped: bool) -> StoredObject:
-    try:
-        return object_of(entry, is_escaped=is_escaped)
-    except ValueError as error:
-        raise _error(Failure.UNEXPECTED, f"object {number} of a page: {error}") from error
-
-
 def _check_count(said: str, count: int) -> None:
     """Raise unless as many objects came as the page announces, where it does."""
     if said and (not (said.isascii() and said.isdigit() and len(said) <= _COUNT_DIGITS) or int(said) != count):
@@ -159,18 +152,15 @@ def _error(trouble: Failure, what: str) -> EndpointError:
     return EndpointError(f"{OPERATION}: {what}", trouble)
 
 
-def object_of(entry: Element, *, is_escaped: bool) -> StoredObject:
-    """Return the object of a listing's entry, or raise `ValueError`, which says what is missing."""
-    size, etag, modified = (
-        _matching(entry, name, pattern) for name, pattern in (("Size", _SIZE), ("ETag", _ETAG), ("LastModified", _MOMENT))
-    )
-    return StoredObject(
-        _key(entry.findtext("Key", ""), is_escaped=is_escaped),
-        etag.strip('"'),
-        int(size),
-        modified,
-        is_link=entry.findtext("Type", "") == "Symlink",
-    )
+def _object(number: int, entry: Element, *, is_escaped: bool) -> StoredObject:
+    """Return the object of a listing's entry; `EndpointError` says what is missing."""
+    try:
+        size, etag = int(_matching(entry, "Size", _SIZE)), _matching(entry, "ETag", _ETAG).strip('"')
+        modified = _matching(entry, "LastModified", _MOMENT)
+        key = _key(entry.findtext("Key", ""), is_escaped=is_escaped)
+    except ValueError as error:
+        raise _error(Failure.UNEXPECTED, f"object {number} of a page: {error}") from error
+    return StoredObject(key, etag, size, modified, is_link=entry.findtext("Type", "") == "Symlink")
 
 
 def _key(said: str, *, is_escaped: bool) -> str:

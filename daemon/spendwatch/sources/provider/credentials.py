@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
 import structlog
 from structlog.typing import FilteringBoundLogger
@@ -26,29 +26,20 @@ TOKEN = "ALIBABA_CLOUD_SECURITY_TOKEN"  # noqa: S105 -- the same
 _RENEWED_BEFORE = timedelta(minutes=15)
 _LEAST_LEFT = timedelta(seconds=30)
 _BETWEEN_TRIES = timedelta(minutes=1)
+_AT_ONCE = datetime.min.replace(tzinfo=UTC)
 
 
-class Credentials(Protocol):
-    """Provides the credentials for the next request."""
-
-    async def current(self) -> AccessKey:
-        """Return what is valid now, or raise `EndpointError`."""
-
-    def forget(self) -> bool:
-        """Drop credentials that were just refused; return whether asking again may yield others."""
-
-
+@dataclass(frozen=True, slots=True)
 class StaticCredentials:
     """A key pair that a person made and put into a file or the environment."""
 
-    def __init__(self, find: Callable[[], AccessKey]) -> None:
-        """Find it with each use: commands that only read the ledger need none. `ValueError`: there is none."""
-        self._find = find
+    find: Callable[[], AccessKey]
+    """Finds it with each use: commands that only read the ledger need none. `ValueError`: there is none."""
 
     async def current(self) -> AccessKey:
         """Return it, or raise `EndpointError`."""
         try:
-            return self._find()
+            return self.find()
         except ValueError as error:
             raise EndpointError(str(error), Failure.CREDENTIALS) from error
 
@@ -115,28 +106,21 @@ class TemporaryCredentials:
     expires_at: datetime
 
 
-class CredentialsProvider(Protocol):
-    """Issues temporary credentials."""
-
-    async def provide(self) -> TemporaryCredentials:
-        """Return new ones, or raise `EndpointError`."""
-
-
+@dataclass(slots=True, eq=False)
 class RefreshedCredentials:
     """Temporary credentials, renewed before they expire; a failing issuer does not matter while they are valid."""
 
-    def __init__(self, provider: CredentialsProvider, clock: Clock) -> None:
-        """Ask the issuer on first use."""
-        self._provider = provider
-        self._clock = clock
-        self._held: TemporaryCredentials | None = None
-        self._renew_at = datetime.min.replace(tzinfo=UTC)
-        self._lock = asyncio.Lock()
+    provide: Callable[[], Awaitable[TemporaryCredentials]]
+    """Issues new ones, or raises `EndpointError`."""
+    clock: Clock
+    _held: TemporaryCredentials | None = None
+    _renew_at: datetime = _AT_ONCE
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def current(self) -> AccessKey:
         """Return what is good for half a minute at least."""
         async with self._lock:
-            now = self._clock()
+            now = self.clock()
             credentials = self._held
             if credentials is None or now >= self._renew_at:
                 credentials = await self._renewed(credentials, now)
@@ -162,8 +146,12 @@ class RefreshedCredentials:
         return credentials
 
     async def _provided(self, now: datetime) -> TemporaryCredentials:
-        credentials = await self._provider.provide()
+        credentials = await self.provide()
         if credentials.expires_at <= now + _LEAST_LEFT:
             msg = f"the temporary credentials expired at {credentials.expires_at.isoformat()}; is this machine's clock right?"
             raise EndpointError(msg, Failure.CREDENTIALS)
         return credentials
+
+
+Credentials: TypeAlias = StaticCredentials | OfficialChain | RefreshedCredentials
+"""Gives the key pair for the next request. `forget` drops one that was refused, and returns whether there may be others."""

@@ -94,13 +94,12 @@ class ServiceAccountRole:
         role_arn: str,
         provider_arn: str,
         read_token: Callable[[], str],
-        session: str = "spendwatch",
         url: str = STS_URL,
     ) -> None:
         """Re-read the token for each request of credentials: its mount is renewed. `read_token` may block."""
         self._client = client
         self._clock = clock
-        self._form = {"RoleArn": role_arn, "OIDCProviderArn": provider_arn, "RoleSessionName": session}
+        self._form = {"RoleArn": role_arn, "OIDCProviderArn": provider_arn, "RoleSessionName": "spendwatch"}
         self._read_token = read_token
         self._url = url.rstrip("/")
 
