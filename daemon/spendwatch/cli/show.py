@@ -5,8 +5,9 @@ from __future__ import annotations
 import gc
 import re
 import sys
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from datetime import datetime, tzinfo
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -68,15 +69,16 @@ def status(place: Place, month: BillingPeriod | None, *, as_json: bool, everythi
     if not watch:
         gc.disable()  # it would take a twentieth of the time, of a command that ends at once
     settings = place.settings()
+    drawn = partial(page, zone=settings.zone, products=settings.policies.products, everything=everything)
     try:
         with opened_store(settings, read_only=True) as store:
             overview, running = looked(settings, store, system_clock(), month), running_of(settings, store, system_clock())
             if as_json:
                 print_json(status_json(overview, running, settings.zone))
             elif watch:
-                _watch(settings, store, month, everything=everything)
+                _watch(settings, store, month, drawn)
             else:
-                console().print(_page(overview, running, settings, console(), everything=everything))
+                console().print(drawn(overview, running, console()))
     except LedgerUnavailableError as error:
         if not exit_code:
             raise
@@ -88,7 +90,7 @@ def status(place: Place, month: BillingPeriod | None, *, as_json: bool, everythi
     return Exit.STALE if is_stale else Exit.FIRING if overview.is_firing else Exit.DONE
 
 
-def _watch(settings: Settings, store: Store, month: BillingPeriod | None, *, everything: bool) -> None:
+def _watch(settings: Settings, store: Store, month: BillingPeriod | None, drawn: Callable[..., RenderableType]) -> None:
     import threading  # noqa: PLC0415 -- for its wait, which a signal ends at once
 
     from rich.live import Live  # noqa: PLC0415 -- only needed here
@@ -99,13 +101,8 @@ def _watch(settings: Settings, store: Store, month: BillingPeriod | None, *, eve
         while True:
             overview = looked(settings, store, system_clock(), month, insight)
             running = running_of(settings, store, overview.as_of)
-            live.update(_page(overview, running, settings, screen, everything=everything), refresh=True)
+            live.update(drawn(overview, running, screen), refresh=True)
             wait.wait(_WATCH_EVERY)
-
-
-def _page(overview: Overview, running: Running, settings: Settings, screen: Console, *, everything: bool) -> RenderableType:
-    products = settings.policies.products
-    return page(overview, running, screen, zone=settings.zone, products=products, everything=everything)
 
 
 def page(

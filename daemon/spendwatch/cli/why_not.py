@@ -37,6 +37,7 @@ from spendwatch.settings import Settings
 from spendwatch.state import Store, opened_store, system_clock
 from spendwatch.views.moments import channel_notes
 
+_ARRIVALS = {DeliveryState.DELIVERED: "arrived", DeliveryState.DEAD: "failed", DeliveryState.CANCELLED: "cancelled"}
 _BY = (Dimension.ACCOUNT, Dimension.WORKSPACE, Dimension.PRODUCT, Dimension.CHARGE, *MATCHABLE, Dimension.TAGS)
 
 
@@ -312,7 +313,7 @@ def _told(now: _Now, rule: Rule, point: str, alert: Alert) -> _Line:
         why = f"since {now.when(alert.since)}; covered by a more severe alert{ended}"
         return _Line(rule, point, "covered", why, alert.id)
     states = {one.channel: one for one in now.store.book.deliveries_of(alert.id)}
-    ways = (f"{name} ({_arrival(one.state)})" for name, one in states.items())
+    ways = (f"{name} ({_ARRIVALS.get(one.state, 'waiting')})" for name, one in states.items())
     held = [one for one in now.store.book.held_of(alert.id) if one.ended_at is None or one.dropped]
     waits = [f"{one.channel} until {now.when(one.until)} ({one.dropped or one.why.value.replace('_', ' ')})" for one in held]
     how = f"over {', '.join(ways)}" if states else "" if waits else "together with a more severe alert"
@@ -322,12 +323,6 @@ def _told(now: _Now, rule: Rule, point: str, alert: Alert) -> _Line:
     times += f"; no reminders: acknowledged by {care.by}" if care else ""
     times += f" until {now.when(care.until)}" if care and care.until else ""
     return _Line(rule, point, "sent", f"{now.when(alert.since)} {how}{times}{ended}; `explain {alert.id[:8]}`", alert.id)
-
-
-def _arrival(state: DeliveryState) -> str:
-    return {DeliveryState.DELIVERED: "arrived", DeliveryState.DEAD: "failed", DeliveryState.CANCELLED: "cancelled"}.get(
-        state, "waiting"
-    )
 
 
 # --- balances and bills

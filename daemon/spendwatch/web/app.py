@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import UTC
 from http import HTTPStatus
 
@@ -11,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
 
 from spendwatch.app import App
 from spendwatch.settings.web_settings import WebPart
@@ -26,8 +25,8 @@ from spendwatch.web.reading import Reader
 from spendwatch.web.rendering import formats_of, language_of, render, respond, static
 
 
-def create_app(app: App, web: WebPart, more: Iterable[BaseRoute] = ()) -> Starlette:
-    """Return the application that shows what this daemon knows; `more`: routes of other modules."""
+def create_app(app: App, web: WebPart) -> Starlette:
+    """Return the application that shows what this daemon knows."""
     reader = Reader(app)
     return Starlette(
         routes=[
@@ -37,7 +36,6 @@ def create_app(app: App, web: WebPart, more: Iterable[BaseRoute] = ()) -> Starle
             *Pages(reader).routes(),
             metrics_route(reader, app.vitals),
             *probe_routes(app),
-            *more,
         ],
         middleware=[Middleware(Guard, web=web)],
         exception_handlers={HTTPException: _told},

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from spendwatch.domain.money import EXACT, Money, percent, plain, shown
 from spendwatch.domain.notification import Notification
-from spendwatch.domain.period import BillingPeriod, duration_text
+from spendwatch.domain.period import duration_text
 from spendwatch.letters.language import Language
 from spendwatch.letters.reader import Reader
 from spendwatch.letters.wording import Wording
@@ -38,15 +38,11 @@ class Formats:
         """Return an amount as people read it; programs find it exactly."""
         if money is None:
             return Markup("?")
-        return self.number(money.amount, self.amount(money) if unit else "")
+        return self.number(money.amount, self.reader.money(money) if unit else "")
 
     def number(self, amount: Decimal, written: str = "") -> Markup:
         """Return an amount that stands beside its currency, or as it is written; programs find it exactly."""
         return Markup('<data value="{}">{}</data>').format(plain(amount), (written or shown(amount)).replace(" ", "\xa0"))
-
-    def amount(self, money: Money) -> str:
-        """Return an amount as messages in this language write it."""
-        return self.reader.money(money)
 
     def share(self, share: Decimal | None) -> Markup:
         """Return a share in percent, rounded down."""
@@ -73,14 +69,6 @@ class Formats:
     def age(self, age: timedelta) -> str:
         """Return a duration in its two largest units."""
         return self.reader.in_units(" ".join(duration_text(max(age, timedelta())).split()[:2]))
-
-    def month(self, period: BillingPeriod) -> str:
-        """Return the name of a month."""
-        return self.reader.month(period)
-
-    def category(self, name: str) -> str:
-        """Return what a category of charges is called."""
-        return self.reader.text("categories", name)
 
     def said(self, notification: Notification) -> str:
         """Return what a message says, in one line."""

@@ -158,9 +158,9 @@ def course_of(
     levels = [(level.label, level.at) for level in levels_of(thresholds, budget)]
     likely = line.forecast if line else None
     chart = MonthChart(
-        title=f"{texts['cumulative']}, {formats.month(period)}, {account.currency}",
+        title=f"{texts['cumulative']}, {formats.reader.month(period)}, {account.currency}",
         description=texts["chart_text"].format(
-            spend=formats.amount(days[-1].total) if days else "–", day=days[-1].day if days else "–"
+            spend=formats.reader.money(days[-1].total) if days else "–", day=days[-1].day if days else "–"
         ),
         days=period.days,
         daily=parts,

@@ -83,24 +83,24 @@ def _flag(text: str) -> bool:
     return text == "true"
 
 
-def _number(least: int, most: int) -> Callable[[str], int]:
+def _number(name: str, least: int, most: int, what: str, default: int) -> Parameter:
     def parse(text: str) -> int:
         if not (text.isascii() and text.isdigit()) or len(text) > len(str(most)) or not least <= int(text) <= most:
             msg = f"must be a number from {least} to {most}, not {printable(text)}"
             raise ValueError(msg)
         return int(text)
 
-    return parse
+    return Parameter(name, parse, {"type": "integer", "minimum": least, "maximum": most}, what, default)
 
 
-def _one_of(*known: str) -> Callable[[str], str]:
+def _choice(name: str, known: Sequence[str], what: str, default: str | None = None) -> Parameter:
     def parse(text: str) -> str:
         if text not in known:
             msg = f"not known: {printable(text)}; one of {', '.join(known)}"
             raise ValueError(msg)
-        return text
+        return known[known.index(text)]
 
-    return parse
+    return Parameter(name, parse, {"type": "string", "enum": list(map(str, known))}, what, default)
 
 
 _TEXT: Mapping[str, object] = {"type": "string", "maxLength": _LONGEST}
@@ -113,26 +113,8 @@ LAST = Parameter("to", parse_day, {"type": "string", "format": "date"}, "Last da
 BY = Parameter("by", columns_of, _TEXT, f"Columns, separated by commas: {', '.join(COLUMNS)}, tag:KEY.", ("workspace",))
 WHERE = Parameter("where", filter_of, _TEXT, "Only spend that matches KEY=PATTERN.", is_repeatable=True)
 ALL_PRODUCTS = Parameter("all_products", _flag, {"type": "boolean"}, "Include products that are not watched.", default=False)
-FORMAT = Parameter(
-    "format", _one_of("json", "csv"), {"type": "string", "enum": ["json", "csv"]}, "JSON, or a table for spreadsheets.", "json"
-)
+FORMAT = _choice("format", ("json", "csv"), "JSON, or a table for spreadsheets.", "json")
 EVERYTHING = Parameter("all", _flag, {"type": "boolean"}, "Include alerts that have ended.", default=False)
-STATE = Parameter(
-    "state",
-    lambda text: DeliveryState(_one_of(*DeliveryState)(text)),
-    {"type": "string", "enum": [state.value for state in DeliveryState]},
-    "Only deliveries in this state.",
-)
-LIMIT, PAGE_LIMIT = (
-    Parameter(
-        "limit", _number(1, most), {"type": "integer", "minimum": 1, "maximum": most}, "At most so many; default: 50.", 50
-    )
-    for most in (_MOST, MOST_ON_PAGE)
-)
-OFFSET = Parameter(
-    "offset",
-    _number(0, _MOST_SKIPPED),
-    {"type": "integer", "minimum": 0, "maximum": _MOST_SKIPPED},
-    "Leave out so many; `Link: rel=next` names the next page.",
-    0,
-)
+STATE = _choice("state", tuple(DeliveryState), "Only deliveries in this state.")
+LIMIT, PAGE_LIMIT = (_number("limit", 1, most, "At most so many; default: 50.", 50) for most in (_MOST, MOST_ON_PAGE))
+OFFSET = _number("offset", 0, _MOST_SKIPPED, "Leave out so many; `Link: rel=next` names the next page.", 0)
