@@ -465,7 +465,7 @@ def test_bytes_that_belong_to_nobody_do_not_matter(place: Path) -> None:
 )
 def test_a_bomb_is_refused_by_what_comes_out_of_it_whatever_it_says(size: int, told: str, place: Path) -> None:
     bomb = BuiltMember(b"bomb.csv", zeros(1024), size, 0)
-    assert refusal(a_zip(bomb), place, limits=replace(LIMITS, unpacked=8 * MIB)) == told
+    assert refusal(a_zip(bomb), place, limits=LIMITS._replace(unpacked=8 * MIB)) == told
     assert sum(path.stat().st_size for path in (place / "folder").iterdir()) <= 8 * MIB
 
 
@@ -512,13 +512,13 @@ def test_little_text_may_be_packed_as_well_as_it_likes(place: Path) -> None:
     packed = gzip.compress(content)
     assert len(content) > 250 * len(packed)
     assert list(texts(packed, place).values()) == [content]
-    told = refusal(packed, place, limits=replace(LIMITS, unquestioned=MIB))
+    told = refusal(packed, place, limits=LIMITS._replace(unquestioned=MIB))
     assert told == f"its {shown(len(packed))} unpack to more than 250 times as much: not plausible for a bill"
 
 
 def test_the_limit_counts_all_members_together(place: Path) -> None:
     members = [a_member(f"{number}.csv", BILL + b"," * MIB) for number in range(5)]
-    assert refusal(a_zip(*members), place, limits=replace(LIMITS, unpacked=4 * MIB)).startswith("unpacks to more than 4 MiB")
+    assert refusal(a_zip(*members), place, limits=LIMITS._replace(unpacked=4 * MIB)).startswith("unpacks to more than 4 MiB")
 
 
 def test_a_hundred_thousand_members_are_refused_at_once(place: Path) -> None:
@@ -529,7 +529,7 @@ def test_a_hundred_thousand_members_are_refused_at_once(place: Path) -> None:
         for number in range(3):
             archive.writestr(f"{number}.csv", BILL)
     assert (
-        refusal(packed.getvalue(), place, limits=replace(LIMITS, members=2))
+        refusal(packed.getvalue(), place, limits=LIMITS._replace(members=2))
         == "the zip archive has 3 members; at most 2 are taken"
     )
     many = a_zip(a_member("0.csv", BILL), is_large=True, between=entry * 100_000, count=100_000)
@@ -539,12 +539,12 @@ def test_a_hundred_thousand_members_are_refused_at_once(place: Path) -> None:
 
 
 def test_a_directory_that_is_long_for_its_members_is_refused(place: Path) -> None:
-    told = refusal(a_zip(a_member("x" * 5000 + ".csv", BILL)), place, limits=replace(LIMITS, members=2))
+    told = refusal(a_zip(a_member("x" * 5000 + ".csv", BILL)), place, limits=LIMITS._replace(members=2))
     assert told == "the directory of the zip archive is 4.932 KiB long; at most 2 KiB are taken"
 
 
 def test_too_little_room_is_not_the_bills_fault(place: Path) -> None:
-    full = replace(LIMITS, free=2**60)
+    full = LIMITS._replace(free=2**60)
     told = r"too little disk space to unpack the bill: .* are free, 1.074e\+09 GiB must stay free"
     with pytest.raises(ReaderFailedError, match=told):
         opened_here(a_zip(BuiltMember(b"large.csv", zeros(100), 100 * MIB, 0)), place, limits=full)

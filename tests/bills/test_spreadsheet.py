@@ -468,18 +468,18 @@ def test_cells_that_lie_far_apart_cost_nothing(place: Path) -> None:
 def test_more_cells_than_the_limit_are_refused(place: Path) -> None:
     content = a_spreadsheet({"x": [["a", "b"], [1, 2], [3, 4]]})
     assert (
-        refusal(content, place, limits=replace(LIMITS, cells=5))
+        refusal(content, place, limits=LIMITS._replace(cells=5))
         == "the spreadsheet has more than 5 filled cells (accepted: csv)"
     )
-    assert text(content, place, limits=replace(LIMITS, cells=6)) == "a,b\n1,2\n3,4\n"
+    assert text(content, place, limits=LIMITS._replace(cells=6)) == "a,b\n1,2\n3,4\n"
 
 
 def test_more_shared_texts_than_the_limit_are_refused(place: Path) -> None:
     content = raw_spreadsheet({"x": HEAD}, texts=["four"] * 4)
     told = "the spreadsheet's shared texts are too many or too long (accepted: csv)"
-    assert refusal(content, place, limits=replace(LIMITS, texts=15)) == told
-    assert refusal(content, place, limits=replace(LIMITS, cells=3)) == told
-    assert text(content, place, limits=replace(LIMITS, texts=16)) == "a,b\n"
+    assert refusal(content, place, limits=LIMITS._replace(texts=15)) == told
+    assert refusal(content, place, limits=LIMITS._replace(cells=3)) == told
+    assert text(content, place, limits=LIMITS._replace(texts=16)) == "a,b\n"
 
 
 def test_a_bomb_in_a_spreadsheet_is_refused_by_what_comes_out(place: Path) -> None:
@@ -491,11 +491,11 @@ def test_a_bomb_in_a_spreadsheet_is_refused_by_what_comes_out(place: Path) -> No
     mebibyte = packer.compress(b"<row>   </row>  " * 65536) + packer.flush(zlib.Z_FULL_FLUSH)
     content = a_zip(*members, BuiltMember(b"xl/worksheets/sheet1.xml", head + mebibyte * 1024, 1025 * MIB, 0))
     told = "unpacks to more than 8 MiB, the maximum"
-    assert refusal(content, place, limits=replace(LIMITS, unpacked=8 * MIB)) == told
-    told = refusal(content, place, limits=replace(LIMITS, unquestioned=MIB, ratio=1))
+    assert refusal(content, place, limits=LIMITS._replace(unpacked=8 * MIB)) == told
+    told = refusal(content, place, limits=LIMITS._replace(unquestioned=MIB, ratio=1))
     assert told.endswith("unpack to more than 1 times as much: not plausible for a bill")
     told = "the spreadsheet's part xl/worksheets/sheet1.xml has too many elements, or more than 64 within each other"
-    assert refusal(content, place, limits=replace(LIMITS, tags=100_000)) == told
+    assert refusal(content, place, limits=LIMITS._replace(tags=100_000)) == told
     zeros_only = BuiltMember(b"xl/worksheets/sheet1.xml", zeros(1024), 1024 * MIB, 0)
     assert "is no proper XML" in refusal(a_zip(*members, zeros_only), place)
 

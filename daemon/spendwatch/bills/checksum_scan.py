@@ -6,8 +6,8 @@ import hashlib
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from spendwatch.domain.errors import ReaderFailedError
 from spendwatch.domain.statement import Digest
@@ -19,8 +19,7 @@ _DIGITS = frozenset(b"0123456789")
 Identity = tuple[int, int, int, int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class ScanResult:
+class ScanResult(NamedTuple):
     """What the bytes of a file show before parsing."""
 
     digest: Digest

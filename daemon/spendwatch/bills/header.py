@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from spendwatch.bills.layouts import ALL_LAYOUTS, LAYOUTS
 from spendwatch.bills.layouts.focus import FOCUS, OTHER_DATASETS
@@ -20,8 +20,7 @@ _NO_CHANCE = 3
 """So many columns of one layout are not named by chance."""
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(NamedTuple):
     """What the first lines of a bill file say about the others."""
 
     layout: Layout
@@ -40,8 +39,7 @@ class Header:
         return self.places[Field.BILLED_COST] == len(self.cells) - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Expected:
+class Expected(NamedTuple):
     """What is known of a file's layout before its header is seen."""
 
     names: tuple[str, ...] = ()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
+from typing import NamedTuple
 
 from spendwatch.domain.period import PROVIDER_ZONE, STAMP
 from spendwatch.domain.statement import AccountId, Kind
@@ -31,8 +31,7 @@ _ASKED = re.compile(r"_describeinstancebill_(20[0-9]{6})_20[0-9]{12}\.json$", re
 _OTHER_BILLS = ("splitdetailbillv2", "costdetailbillv2", "splititemdetail")
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(NamedTuple):
     """The facts in a name; empty where there are none."""
 
     account: AccountId | None = None
@@ -59,7 +58,7 @@ def told_by_part(name: str, part: str) -> Told:
     if part == name:
         return outer
     own = told_by(part, is_in_archive=True)
-    return Told(**{fact.name: getattr(own, fact.name) or getattr(outer, fact.name) for fact in fields(Told)})
+    return Told(**{fact: getattr(own, fact) or getattr(outer, fact) for fact in Told._fields})
 
 
 def without_part(name: str) -> str:

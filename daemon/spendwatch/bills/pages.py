@@ -5,9 +5,8 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from spendwatch.bills.cells import amount_in, says_nothing
 from spendwatch.bills.layouts.describeinstancebill import DESCRIBE_INSTANCE_BILL
@@ -33,8 +32,7 @@ _COUNT = re.compile(r"[0-9]{1,9}", re.ASCII)
 Json = Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True)
-class Pages:
+class Pages(NamedTuple):
     """A table of the items, and whether it holds all of them."""
 
     path: Path

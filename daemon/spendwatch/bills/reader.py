@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 
@@ -41,8 +42,7 @@ def read(path: Path, *, name: str, hints: ReadingHints, folder: Path, progress: 
         raise UnreadableBillError(*error.refusals, digest=scan.finish().digest) from error
 
 
-@dataclass(frozen=True, slots=True)
-class _Text:
+class _Text(NamedTuple):
     """One text: a table of lines, or answers of the API."""
 
     name: str
@@ -64,8 +64,7 @@ class _Text:
         return UnreadableBillError(*refusals, digest=error.digest)
 
 
-@dataclass(frozen=True, slots=True)
-class _Table:
+class _Table(NamedTuple):
     """A text with a table of lines, and its header."""
 
     text: _Text
@@ -76,7 +75,7 @@ class _Table:
         """What the parts of one statement have in common."""
         header, told = self.header, self.text.told
         stem = without_part(self.text.name) if told.part else self.text.name
-        return (stem, replace(told, part=0), header.layout.name, header.cells)
+        return (stem, told._replace(part=0), header.layout.name, header.cells)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,14 +113,14 @@ class _Reader:
             raise text.refused(error) from error
         head = _head_of(pages.path)
         kind = Kind.SNAPSHOT if pages.is_complete else Kind.UPSERT
-        table = replace(text, path=pages.path, head=head, told=replace(text.told, kind=kind))
+        table = text._replace(path=pages.path, head=head, told=text.told._replace(kind=kind))
         try:
             header = find_header(head, layouts=(DESCRIBE_INSTANCE_BILL,))
             portion = self._portion([_Table(table, header)], nothing_of=pages.nothing_of)
         except UnreadableBillError as error:
             raise as_items(error) from error
         if pages.is_manifest:
-            portion.layout = replace(portion.layout, name="manifest")
+            portion.layout = portion.layout._replace(name="manifest")
             portion.remarks = ("a manifest of an export: it lists files and holds no charges",)
         return portion
 
@@ -235,4 +234,4 @@ def _decoded(text: _Text, folder: Path) -> tuple[_Text, str]:
         raise text.refused(error) from error
     if path != text.path and text.is_member:
         text.path.unlink()  # room on the disk: what it says stands elsewhere now
-    return replace(text, path=path, head=_head_of(path)), remark
+    return text._replace(path=path, head=_head_of(path)), remark

@@ -12,7 +12,7 @@ several: they are added, and lines in several of them count once.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import polars as pl
 
@@ -33,8 +33,7 @@ _PLACE = (_GROUP, PART)
 _GROUP_OF = pl.col("line_id").str.replace(r"#[0-9]+$", "")
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
+class Changes(NamedTuple):
     """How the lines that count differ from those that counted before."""
 
     new: pl.DataFrame

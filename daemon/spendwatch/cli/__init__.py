@@ -7,9 +7,8 @@ import gc
 import importlib
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -64,8 +63,7 @@ COLLECT_AFTER = (50_000, 20, 50)
 """Garbage collector thresholds, for each of its generations."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """The requested place of the configuration."""
 
     config: str | None

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
+from typing import NamedTuple
 
 import click
 from rich.console import Console
@@ -46,8 +46,7 @@ _LATER = timedelta(minutes=5)
 """The daemon is not always at work: by less, two times are the same."""
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """A notification, when it was written down, and for whom."""
 
     at: datetime
@@ -69,8 +68,7 @@ def messages_of(created: Iterable[tuple[datetime, Delivery]]) -> dict[Notificati
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Result:
+class _Result(NamedTuple):
     """What would have been sent, beside what was."""
 
     span: DaySpan

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from pathlib import Path
 from textwrap import fill
+from typing import NamedTuple
 
 import click
 from rich.console import Console
@@ -98,8 +99,7 @@ class FoundAccount:
         return self.spent.get((period, workspace), Split.of((), self.currency))
 
 
-@dataclass(frozen=True, slots=True)
-class Discovery:
+class Discovery(NamedTuple):
     """What the bills show, all of them together."""
 
     outcomes: tuple[IngestResult, ...]

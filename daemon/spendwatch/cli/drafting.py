@@ -8,9 +8,9 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
+from typing import NamedTuple
 
 from spendwatch.addresses import is_loopback
 from spendwatch.channels.email_settings import EmailConfig, Security
@@ -61,8 +61,7 @@ def _rounded(amount: Decimal) -> Decimal:
     return min((figure * power for figure in _ROUND), key=lambda one: abs(one - amount))
 
 
-@dataclass(frozen=True, slots=True)
-class WorkspaceDraft:
+class WorkspaceDraft(NamedTuple):
     """A workspace to be written."""
 
     workspace: str
@@ -72,8 +71,7 @@ class WorkspaceDraft:
     """The id of the only account that it is of; empty: any."""
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(NamedTuple):
     """Everything that is to be written."""
 
     accounts: Mapping[str, FoundAccount]

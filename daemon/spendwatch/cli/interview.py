@@ -105,9 +105,9 @@ class Interview:
             except click.UsageError as error:
                 click.echo(f"Error: {error.message}")
                 continue
-            changed = [replace(one, budget=budget, why="") for one in draft.workspaces if one.workspace == workspace]
+            changed = [one._replace(budget=budget, why="") for one in draft.workspaces if one.workspace == workspace]
             others = [one for one in draft.workspaces if one.workspace != workspace]
-            draft = replace(draft, workspaces=[*others, *(changed or [WorkspaceDraft(workspace, budget)])])
+            draft = draft._replace(workspaces=[*others, *(changed or [WorkspaceDraft(workspace, budget)])])
             click.echo(f"{workspace}: {plain(budget)}")
 
     def _ask(self, option: str, text: str, suggestion: str, parse: Callable[[str], Any]) -> Any:  # noqa: ANN401 -- as parsed

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
+from typing import NamedTuple
 
 from spendwatch.app import App
 from spendwatch.cli.outcome import IMPORTED
@@ -18,8 +19,7 @@ from spendwatch.state import Store, scratch_database
 from spendwatch.store.statement import EnteredStatement
 
 
-@dataclass(frozen=True, slots=True)
-class Rebuilt:
+class Rebuilt(NamedTuple):
     """A scratch ledger, and what could not be put into it."""
 
     store: Store

@@ -69,8 +69,7 @@ class _Arrival(NamedTuple):
     source: SourceName
 
 
-@dataclass(frozen=True, slots=True)
-class Past:
+class Past(NamedTuple):
     """What is on record, as of one moment."""
 
     entered: Sequence[EnteredStatement]

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from functools import lru_cache
 from io import TextIOWrapper
 from itertools import groupby
-from typing import Literal, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 import click
 from pydantic_core import PydanticSerializationError, to_json
@@ -55,8 +54,7 @@ def clean(text: str) -> str:
     return escape(text if text.isprintable() else "".join(char if char.isprintable() else "�" for char in text))
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
+class Rows(NamedTuple):
     """A table. The library, which lays out each cell on its own, draws only its headings, and what has no room on the screen.
 
     Of ten thousand workspaces it would draw for 11 s.

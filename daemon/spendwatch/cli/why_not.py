@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 from spendwatch.cli.exits import Exit
 from spendwatch.cli.options import refuse
@@ -41,8 +42,7 @@ _ARRIVALS = {DeliveryState.DELIVERED: "arrived", DeliveryState.DEAD: "failed", D
 _BY = (Dimension.ACCOUNT, Dimension.WORKSPACE, Dimension.PRODUCT, Dimension.CHARGE, *MATCHABLE, Dimension.TAGS)
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
+class _Line(NamedTuple):
     """One thing that would have been told, and why it was not, or when it was."""
 
     rule: Rule
@@ -61,8 +61,7 @@ class _Part:
     lines: list[_Line] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class _Now:
+class _Now(NamedTuple):
     """Everything that is known now."""
 
     settings: Settings

@@ -7,9 +7,9 @@ import hashlib
 import io
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import NamedTuple
 
 from spendwatch.domain.money import EXACT, exact_sum, plain
 
@@ -35,8 +35,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Habit:
+class Habit(NamedTuple):
     """One sort of use: who uses which model, at which price, and how it grows."""
 
     api_key: str

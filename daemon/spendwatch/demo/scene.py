@@ -14,6 +14,7 @@ from decimal import Decimal
 from email import message_from_bytes
 from email.policy import default
 from pathlib import Path
+from typing import NamedTuple
 
 from spendwatch.app import App
 from spendwatch.demo.bills import ACCOUNT, RESEARCH, TRAINING
@@ -64,8 +65,7 @@ class Sink:
     received: list[bytes] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class Scene:
+class Scene(NamedTuple):
     """What the demo has."""
 
     folder: Path

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from spendwatch.domain.period import PeriodKind
 from spendwatch.domain.policy import (
@@ -43,8 +43,7 @@ if TYPE_CHECKING:
     from spendwatch.settings.optional_parts import BalancePart
 
 
-@dataclass(frozen=True, slots=True)
-class Defaults:
+class Defaults(NamedTuple):
     """The defaults of a workspace file."""
 
     thresholds: tuple[Threshold, ...]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import NamedTuple
 
 from spendwatch.domain.alert import Acknowledgement, Alert, AlertsKnown, AlertState, Rule
 from spendwatch.domain.balance import Position
@@ -41,8 +42,7 @@ _MOST = 12
 _OF_BALANCE = frozenset({Rule.BALANCE_FAILING, Rule.BALANCE_DIFFERING})
 
 
-@dataclass(frozen=True, slots=True)
-class Explained:
+class Explained(NamedTuple):
     """All that is known of an alert."""
 
     alert: Alert

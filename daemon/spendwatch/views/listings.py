@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, tzinfo
+from typing import NamedTuple
 
 from spendwatch.domain.alert import Acknowledgement, Alert, AlertId, AlertsKnown
 from spendwatch.domain.delivery import OPEN, WAITING, DeliveryState, Route
@@ -19,8 +19,7 @@ from spendwatch.state import Store
 from spendwatch.store.statement import EnteredStatement
 
 
-@dataclass(frozen=True, slots=True)
-class ListedAlerts:
+class ListedAlerts(NamedTuple):
     """Alerts on record, the latest first, and what became of them."""
 
     alerts: Sequence[Alert]
@@ -66,8 +65,7 @@ def statement_json(statement: Statement | EnteredStatement, zone: tzinfo) -> dic
     }
 
 
-@dataclass(frozen=True, slots=True)
-class ListedDeliveries:
+class ListedDeliveries(NamedTuple):
     """Deliveries, the latest first, and what keeps back those that wait."""
 
     deliveries: Sequence[Delivery]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
 from itertools import islice
+from typing import NamedTuple
 
 from pydantic_core import PydanticSerializationError, to_json
 from starlette.exceptions import HTTPException
@@ -31,8 +31,7 @@ _Answer = Mapping[str, object] | str
 """A document, or CSV."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Endpoint:
+class _Endpoint(NamedTuple):
     name: str
     what: str
     parameters: Sequence[Parameter]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from itertools import accumulate, pairwise
 from math import floor, log10
+from typing import NamedTuple
 
 from markupsafe import Markup
 
@@ -20,8 +20,7 @@ _OVER = Decimal("1.25")
 """How much more than the budget a meter shows."""
 
 
-@dataclass(frozen=True, slots=True)
-class MonthChart:
+class MonthChart(NamedTuple):
     """What a chart of a month shows."""
 
     title: str
@@ -94,8 +93,7 @@ class MonthChart:
         yield _tag("polyline", "likely", points=_points([start, (end, upper.y(likely))]))
 
 
-@dataclass(frozen=True, slots=True)
-class _Scale:
+class _Scale(NamedTuple):
     """Where amounts are on the page."""
 
     end: float

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from glob import escape
+from typing import NamedTuple
 
 from markupsafe import Markup
 
@@ -42,8 +43,7 @@ class Day:
     total: Money
 
 
-@dataclass(frozen=True, slots=True)
-class Course:
+class Course(NamedTuple):
     """How the spend of an account or a workspace goes."""
 
     days: tuple[Day, ...]
@@ -52,8 +52,7 @@ class Course:
     chart: Markup
 
 
-@dataclass(frozen=True, slots=True)
-class Trend:
+class Trend(NamedTuple):
     """The last weeks of a workspace."""
 
     spark: Markup
@@ -61,8 +60,7 @@ class Trend:
     """The last seven known days beside the seven before: 0.25 is a quarter more."""
 
 
-@dataclass(frozen=True, slots=True)
-class AccountView:
+class AccountView(NamedTuple):
     """One account on the page."""
 
     line: AccountOverview

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
@@ -22,8 +21,7 @@ MOST_ON_PAGE = 50
 _MOST_SKIPPED = 100_000
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(NamedTuple):
     """One key of a query."""
 
     name: str

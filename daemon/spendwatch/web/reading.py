@@ -7,11 +7,11 @@ import threading
 import time
 from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 from http import HTTPStatus
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from starlette.exceptions import HTTPException
 
@@ -97,8 +97,7 @@ def _summed(several: Iterable[SpendSum], by: tuple[Dimension, ...]) -> Sequence[
     return [SpendSum(dict(zip(by, key, strict=False)), Currency(key[-1]), *sums) for key, sums in rows]
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(NamedTuple):
     """What a command knows: of a daemon it is the whole app."""
 
     settings: Settings

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
+from typing import NamedTuple
 
 from spendwatch.domain.commodity import Cover, cover_of
 from spendwatch.domain.statement import ChargeKind, Identity, Kind, TaxBasis
@@ -65,8 +65,7 @@ PAYMENTS = (Field.PAID_IN_CASH, Field.PAID_BY_VOUCHER, Field.PAID_BY_CARD, Field
 """What was paid of a line: without any of it, nothing outstanding is no word about what is payable."""
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(NamedTuple):
     """One way in which bills are written."""
 
     name: str

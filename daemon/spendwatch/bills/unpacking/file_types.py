@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import codecs
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import NamedTuple
 
 HEAD = 4096
 """How many bytes are looked at."""
@@ -53,8 +53,7 @@ class Form(StrEnum):
     OTHER = "other"
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(NamedTuple):
     """What a file is."""
 
     form: Form
@@ -69,8 +68,7 @@ class Content:
         return self.form in {Form.GZIP, Form.ZIP, Form.OTHER_ARCHIVE}
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """A text bill, csv or json, in whatever encoding it came."""
 
     name: str
@@ -78,8 +76,7 @@ class Part:
     path: Path
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(NamedTuple):
     """The text bills of one bill file, in the order of their names; at least one."""
 
     parts: tuple[Part, ...]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from spendwatch.domain.errors import ReaderFailedError, Refusal, UnreadableBillError
 
@@ -15,8 +15,7 @@ _LOOK = 64 * 1024 * 1024
 _UNITS = ((1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB"))
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """Limits for one bill file. The defaults leave room for the largest known month."""
 
     unpacked: int = 16 * 1024**3

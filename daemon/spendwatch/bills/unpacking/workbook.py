@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
 from spendwatch.bills.unpacking.cell_numbers import Look, look_of
@@ -24,8 +24,7 @@ _MOST_ELEMENTS = 500_000
 _TRUE = frozenset({"1", "true", "on"})
 
 
-@dataclass(frozen=True, slots=True)
-class Workbook:
+class Workbook(NamedTuple):
     """What is needed to read the sheets of a spreadsheet file."""
 
     sheets: Sequence[tuple[str, str]]

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from typing import NamedTuple
 
 from spendwatch.domain.count import counted
 from spendwatch.domain.errors import InvalidAmountError
@@ -42,8 +43,7 @@ _LONGEST_TOKEN = 4096
 _MOST_EMPTY = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     """Whose bill of which day was asked for."""
 
     account: AccountId
@@ -71,8 +71,7 @@ class Page:
     next_token: str
 
 
-@dataclass(frozen=True, slots=True)
-class DayBill:
+class DayBill(NamedTuple):
     """What the pages of a day say together."""
 
     digest: Digest

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import NamedTuple
 
 from spendwatch import exact_json, yaml_text
 from spendwatch.domain.balance_reading import BalanceReading, Origin
@@ -43,8 +44,7 @@ class NoBalanceError(ValueError):
     """A document without a valid balance of this account; the message names each line and key."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One value as it stands there. `is_text`: it can be nothing but a text."""
 
     text: str

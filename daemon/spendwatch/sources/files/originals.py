@@ -6,9 +6,9 @@ import contextlib
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.sources.files.identity import Identity
@@ -20,8 +20,7 @@ _TAIL = 64
 """Bytes at the end of a file in which its last character is looked for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Offered:
+class Offered(NamedTuple):
     """A file of the folder, as it was when it had settled."""
 
     name: str
@@ -86,8 +85,7 @@ def ends_like(original: int, endings: tuple[bytes, ...]) -> bool:
     return tail.endswith(endings) or tail.rstrip().endswith(endings)
 
 
-@dataclass(frozen=True, slots=True)
-class KeptOriginal:
+class KeptOriginal(NamedTuple):
     """An original, or a folder of them, that should be readable."""
 
     name: str

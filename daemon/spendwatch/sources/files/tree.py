@@ -7,8 +7,7 @@ import os
 import stat
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 from spendwatch.sources.files.naming import MANY, is_temporary, twins
 from spendwatch.sources.files.skipped import NOT_RECURSIVE, reason_of
@@ -23,8 +22,7 @@ _NO_FOLDER = frozenset({errno.ENOTDIR, errno.ELOOP})
 _GONE = _NO_FOLDER | {errno.ENOENT}
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """A name in a folder that is held open until the end of a `with` block."""
 
     folder: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, KeysView
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from spendwatch.sources.files.identity import Identity
 
@@ -14,8 +14,7 @@ _SHORTEST_PATIENCE = 60.0
 _SETTLE_TIMES = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(NamedTuple):
     """What was seen of one file: the same identity since then, so many times; not to be offered before then."""
 
     identity: Identity
@@ -48,7 +47,7 @@ class Looks:
             if look is None or look.identity != identity:
                 look = Look(identity, now)
             elif look.looks < ENOUGH_LOOKS:
-                look = replace(look, looks=look.looks + 1)
+                look = look._replace(looks=look.looks + 1)
             self._looks[name] = look
 
     def settled(self) -> Iterator[tuple[str, Identity]]:
@@ -82,13 +81,13 @@ class Looks:
         """Offer the file again after a pause that doubles each time."""
         if look := self._looks.get(name):
             seconds = min(_LONGEST_PAUSE, max(1.0, self._settle) * 2.0 ** min(look.failures, 12))
-            self._looks[name] = replace(look, not_before=self._monotonic() + seconds, failures=look.failures + 1)
+            self._looks[name] = look._replace(not_before=self._monotonic() + seconds, failures=look.failures + 1)
 
     def retire(self, name: str, identity: Identity) -> None:
         """Offer the file never again, unless it changes."""
         look = self._looks.get(name)
         if look and look.identity == identity:
-            self._looks[name] = replace(look, not_before=math.inf)
+            self._looks[name] = look._replace(not_before=math.inf)
 
     def forget(self, name: str) -> None:
         """Look at the file as if for the first time."""

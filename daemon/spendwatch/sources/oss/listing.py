@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from hashlib import blake2b
+from typing import NamedTuple
 from urllib.parse import unquote, unquote_plus
 from xml.etree.ElementTree import Element
 
@@ -36,8 +36,7 @@ _MOST_FOLDERS = 12
 _LONGEST_SUFFIX = 8
 
 
-@dataclass(frozen=True, slots=True)
-class StoredObject:
+class StoredObject(NamedTuple):
     """One version of one object."""
 
     key: str
@@ -68,8 +67,7 @@ class StoredObject:
         return self.size > 0 and not is_temporary(self.key.rpartition("/")[2]) and not self.key.endswith("/")
 
 
-@dataclass(frozen=True, slots=True)
-class ListingPage:
+class ListingPage(NamedTuple):
     """One page of a listing."""
 
     objects: Sequence[StoredObject]

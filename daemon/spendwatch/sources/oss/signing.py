@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import reduce
+from typing import NamedTuple
 from urllib.parse import quote
 
 from spendwatch.acs3 import AccessKey
@@ -19,8 +20,7 @@ from spendwatch.acs3 import AccessKey
 _UNSIGNED = "UNSIGNED-PAYLOAD"
 
 
-@dataclass(frozen=True, slots=True)
-class Dialect:
+class Dialect(NamedTuple):
     """What one family of servers calls things."""
 
     algorithm: str

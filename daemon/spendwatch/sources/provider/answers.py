@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from spendwatch.domain.period import duration_text
 from spendwatch.exact_json import NoJsonError, parse
@@ -45,8 +46,7 @@ _CODE = re.compile(r"[A-Za-z0-9._-]{1,100}", re.ASCII)
 _LOOKED_AT = 64 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(NamedTuple):
     """What was called, and what a refusal of it means."""
 
     name: str
@@ -55,8 +55,7 @@ class Operation:
     """The missing permission, as text for the administrator."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """The circumstances of one call."""
 
     operation: Operation

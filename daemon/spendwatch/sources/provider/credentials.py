@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import structlog
 from structlog.typing import FilteringBoundLogger
@@ -98,8 +98,7 @@ def key_in(environ: Mapping[str, str]) -> AccessKey:
     return signer
 
 
-@dataclass(frozen=True, slots=True)
-class TemporaryCredentials:
+class TemporaryCredentials(NamedTuple):
     """A key pair with its token, and until when it is good."""
 
     signer: AccessKey
