@@ -138,11 +138,8 @@ def ids_meant(cell: str, known: Iterable[str]) -> tuple[str, ...]:
     found = _SHORTENED_ID.fullmatch(cell)
     if not found:
         return ()
-    return tuple(one for one in known if one.isdigit() and _as_shown(one, len(found[1] or "")) == Decimal(cell))
-
-
-def _as_shown(number: str, decimals: int) -> Decimal:
-    return Decimal(format(Decimal(number), f".{decimals}E"))
+    as_shown = f".{len(found[1] or '')}E"
+    return tuple(one for one in known if one.isdigit() and Decimal(format(Decimal(one), as_shown)) == Decimal(cell))
 
 
 def looks_shortened(cell: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
@@ -142,38 +143,38 @@ class Resolving:
         return self._bill.fresh(digest, book)
 
 
+@dataclass(frozen=True, slots=True)
 class SharedIds:
     """Looks for lines that stand on several days of a month, by hashes of their ids alone."""
 
-    def __init__(self, plan: Plan, bill: UnderstoodBill | None, packed: Mapping[Digest, bytes]) -> None:
-        """Keep the ids of what the ledger holds; the bill has the others."""
-        self._plan = plan
-        self._bill = bill
-        self._packed = packed
+    plan: Plan
+    bill: UnderstoodBill | None
+    packed: Mapping[Digest, bytes]
+    """The ids of what the ledger holds; the bill has the others."""
 
     def days(self) -> frozenset[DayKey]:
         """Return the days of which a line seems to stand on another day of its month, too."""
         months: dict[SeriesKey, list[DayPlan]] = defaultdict(list)
-        for one in (*self._plan.days, *self._plan.others):
+        for one in (*self.plan.days, *self.plan.others):
             if one.identity is Identity.ID:
                 months[one.key.month].append(one)
         return frozenset(key for month in months.values() for key in self._days_of(month))
 
     def _days_of(self, month: Sequence[DayPlan]) -> Iterator[DayKey]:
-        told = {(one.key, one.digest) for one in self._bill.statement.days} if self._bill else set()
+        told = {(one.key, one.digest) for one in self.bill.statement.days} if self.bill else set()
         after = [(one.key, piece.content) for one in month for piece in one.after]
-        linked = [one for one in month if one.key in self._plan.linked]
+        linked = [one for one in month if one.key in self.plan.linked]
         # Within one statement each line has but one day.
         if told.issuperset(after) and not linked:
             return
-        touched = {one.key for one in self._plan.days}
+        touched = {one.key for one in self.plan.days}
         before = {one.key: {piece.content for piece in one.before} for one in month}
         try:
             news = self._ids(place for place in after if place[0] in touched and place[1] not in before[place[0]])
             known = self._ids((one.key, content) for one in month if one.key in touched for content in before[one.key])
             news = news.join(known, on=["id", "day"], how="anti")
             if linked:
-                news = pl.concat([news, self._ids(place for place in after if place[0] in self._plan.linked)])
+                news = pl.concat([news, self._ids(place for place in after if place[0] in self.plan.linked)])
             if not news.height:
                 return
             both = self._ids(after).join(news.unique(), on="id", suffix="_other").filter(pl.col("day") != pl.col("day_other"))
@@ -200,10 +201,10 @@ class SharedIds:
         )
 
     def _of(self, digest: Digest) -> array[int]:
-        if digest not in self._packed:
-            assert self._bill is not None  # noqa: S101 -- what is fresh is the bill's
-            return ids_of(self._bill.fresh(digest, DimensionDictionary()))
-        if (hashes := unpacked_ids(self._packed[digest])) is None:
+        if digest not in self.packed:
+            assert self.bill is not None  # noqa: S101 -- what is fresh is the bill's
+            return ids_of(self.bill.fresh(digest, DimensionDictionary()))
+        if (hashes := unpacked_ids(self.packed[digest])) is None:
             raise _IncomparableError
         return hashes
 

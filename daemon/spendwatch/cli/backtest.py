@@ -248,15 +248,11 @@ def _json(found: _Result, zone: tzinfo) -> dict[str, object]:
 
 
 def _message_json(one: Message, zone: tzinfo) -> dict[str, object]:
-    fields = json_fields(one.said, "id", "alert", "type", "reason", "severity")
-    scope = json_fields(one.said, account="facts.scope.account", scope="facts.scope.label", threshold="facts.threshold")
-    copies = sum(map(len, one.copies.values()))
-    subject = wording_in(zone).subject(one.said)
     return {
         "at": json_value(one.at, zone),
-        **fields,
-        **scope,
+        **json_fields(one.said, "id", "alert", "type", "reason", "severity"),
+        **json_fields(one.said, account="facts.scope.account", scope="facts.scope.label", threshold="facts.threshold"),
         "channels": sorted(one.copies),
-        "copies": copies,
-        "subject": subject,
+        "copies": sum(map(len, one.copies.values())),
+        "subject": wording_in(zone).subject(one.said),
     }

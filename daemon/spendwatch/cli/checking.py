@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -25,6 +25,8 @@ from spendwatch.state import opened_store, system_clock
 from spendwatch.views.policy import balance_points, news_points, persistence_of, policy_json, reached_over, watched_by
 
 _WIDTH = 80
+_NOTHING: Mapping[str, object] = {"schema_version": 1, "mistakes": [], "warnings": [], "notes": [], "policy": None}
+"""The JSON document, where there is nothing to say."""
 
 
 @click.command()
@@ -56,7 +58,7 @@ def _check_all(place: Place, *, strict: bool, as_json: bool) -> Exit:
     except ConfigError as error:
         if not as_json:
             raise
-        print_json(_document(mistakes=error.mistakes))
+        print_json({**_NOTHING, "mistakes": [asdict(one) for one in error.mistakes]})
         return Exit.CONFIG
     settings = examined.settings
     notes = list(_notes(settings))
@@ -64,7 +66,8 @@ def _check_all(place: Place, *, strict: bool, as_json: bool) -> Exit:
     warnings = examined.warnings(seen)
     watched = watched_by(settings.policies, seen)
     if as_json:
-        print_json(_document(warnings=warnings, notes=notes, policy=policy_json(settings, watched)))
+        told = {"warnings": [asdict(one) for one in warnings], "notes": notes, "policy": policy_json(settings, watched)}
+        print_json({**_NOTHING, **told})
     else:
         _print_conditions(path, settings, watched, warnings, notes)
         _print_policy(settings, watched)
@@ -212,19 +215,3 @@ def _point(threshold: Threshold, one: Watch) -> str:
     asked = one.asked({threshold.label})
     calls = f" and calls {' and '.join(asked)}" if asked else ""
     return f"{'forecast ' if threshold.is_forecast else ''}{shown(at) if at else ''}{share}{to}{calls}"
-
-
-def _document(
-    *,
-    mistakes: Iterable[ConfigMistake] = (),
-    warnings: Iterable[ConfigMistake] = (),
-    notes: Sequence[str] = (),
-    policy: object = None,
-) -> dict[str, object]:
-    return {
-        "schema_version": 1,
-        "mistakes": [asdict(one) for one in mistakes],
-        "warnings": [asdict(one) for one in warnings],
-        "notes": list(notes),
-        "policy": policy,
-    }

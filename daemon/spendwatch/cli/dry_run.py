@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, tzinfo
 from functools import partial
 from pathlib import Path
@@ -151,20 +151,17 @@ def _round(app: App, source: _Waiting, *, asks: bool, say: Callable[[str], None]
     return taken
 
 
+@dataclass(slots=True, eq=False)
 class _Waiting:
     """What lies at a source to be entered. Nothing is fetched, moved or noted."""
 
-    def __init__(
-        self, name: SourceName, config: SourceConfig, settings: Settings, memory: SourceMemory, say: Callable[[str], None]
-    ) -> None:
-        """Look there when asked for what waits."""
-        self.name = name
-        self.is_unsettled = False
-        self._config = config
-        self._settings = settings
-        self._memory = memory
-        self._say = say
-        self._unread: SourceUnavailableError | None = None
+    name: SourceName
+    config: SourceConfig
+    settings: Settings
+    memory: SourceMemory
+    say: Callable[[str], None]
+    is_unsettled: bool = False
+    _unread: SourceUnavailableError | None = None
 
     async def fetch(self, now: datetime) -> bool:
         """Fetch nothing: nobody is asked."""
@@ -178,7 +175,7 @@ class _Waiting:
             if size := path.stat().st_size:
                 yield BillFile(called, path, size, self.name, now)
             else:
-                self._say(f"  {called}: empty, ignored")
+                self.say(f"  {called}: empty, ignored")
         if self._unread:
             raise self._unread
 
@@ -193,15 +190,15 @@ class _Waiting:
 
     def _found(self) -> Sequence[tuple[Path, str]]:
         """Say what lies there, and return it, each file with its name."""
-        if isinstance(self._config, FolderConfig):
-            folder, deep = Path(self._config.path), self._config.recursive
-            Presence(self.name, folder, self._memory, move=self._config.move).require_at(folder)
-            files, self._unread = waiting(self.name, folder, deep=deep, others=self._settings.not_bills)
-            self._say(f"{self.name}: {counted(len(files), 'file')} in {folder}")
+        if isinstance(self.config, FolderConfig):
+            folder, deep = Path(self.config.path), self.config.recursive
+            Presence(self.name, folder, self.memory, move=self.config.move).require_at(folder)
+            files, self._unread = waiting(self.name, folder, deep=deep, others=self.settings.not_bills)
+            self.say(f"{self.name}: {counted(len(files), 'file')} in {folder}")
             return [(folder / file, readable(file)) for file in files]
-        fetched = fetched_and_waiting(self._settings.fetched / self.name)
+        fetched = fetched_and_waiting(self.settings.fetched / self.name)
         lying = counted(len(fetched), "file")
-        self._say(f"{self.name}: {lying} fetched and not recorded yet; a dry run does not call the endpoint")
+        self.say(f"{self.name}: {lying} fetched and not recorded yet; a dry run does not call the endpoint")
         return fetched
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import NamedTuple
@@ -143,33 +143,33 @@ def _alerts_at(store: Store, moment: datetime) -> Iterator[Alert]:
             yield course if is_over else replace(course, state=AlertState.FIRING, resolved_at=None)
 
 
+@dataclass(frozen=True, slots=True)
 class Balances:
     """The readings of balances on record, as they were known at any moment."""
 
-    def __init__(self, readings: Mapping[AccountId, Sequence[RecordedReading]], policies: Policies) -> None:
-        """Take the readings; balances that only the configuration tells are as it tells them."""
-        self._readings = readings
-        self._policies = policies
-        self._as_of: dict[tuple[RecordedReading | None, ...], Policies] = {}
+    readings: Mapping[AccountId, Sequence[RecordedReading]]
+    configured: Policies
+    """Balances that only the configuration tells are as it tells them."""
+    _as_of: dict[tuple[RecordedReading | None, ...], Policies] = field(default_factory=dict)
 
     @property
     def news(self) -> Iterator[datetime]:
         """When something new became known."""
-        return (one.first_read_at for readings in self._readings.values() for one in readings)
+        return (one.first_read_at for readings in self.readings.values() for one in readings)
 
     def at(self, now: datetime) -> Mapping[AccountId, RecordedReading]:
         """Return of each account the reading that was known then."""
-        found = {account: self._known(account, now) for account in self._readings}
+        found = {account: self._known(account, now) for account in self.readings}
         there = {account: _moved(one, now) for account, one in found.items() if one}
-        configured = ((one, manual_reading(one, one.balance, now)) for one in self._policies.accounts if one.balance)
+        configured = ((one, manual_reading(one, one.balance, now)) for one in self.configured.accounts if one.balance)
         return {one.account: RecordedReading(told, FIRST_RELEASE, FIRST_RELEASE) for one, told in configured if told} | there
 
     def policies(self, now: datetime) -> Policies:
         """Return the policies with the balances that were configured then: what there is is no matter of policy."""
-        manual = tuple(self._configured(one, now) for one in self._policies.accounts)
+        manual = tuple(self._configured(one, now) for one in self.configured.accounts)
         if manual not in self._as_of:
-            accounts = tuple(map(_with_balance, self._policies.accounts, manual))
-            self._as_of[manual] = replace(self._policies, accounts=accounts) if any(manual) else self._policies
+            accounts = tuple(map(_with_balance, self.configured.accounts, manual))
+            self._as_of[manual] = replace(self.configured, accounts=accounts) if any(manual) else self.configured
         return self._as_of[manual]
 
     def _configured(self, policy: AccountPolicy, now: datetime) -> RecordedReading | None:
@@ -177,7 +177,7 @@ class Balances:
         return known if known and known.reading.origin is Origin.MANUAL else None
 
     def _known(self, account: AccountId, now: datetime) -> RecordedReading | None:
-        known = (one for one in reversed(self._readings.get(account, ())) if one.first_read_at <= now)
+        known = (one for one in reversed(self.readings.get(account, ())) if one.first_read_at <= now)
         return next(known, None)
 
 

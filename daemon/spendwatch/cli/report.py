@@ -188,7 +188,7 @@ def _table(found: SpendReport, left_out: set[str]) -> Rows:
     def cells(label: Sequence[str], row: ReportRow) -> tuple[str, ...]:
         return (*label, *(_FIGURES[heading](row) for heading in figures))
 
-    body = [cells([_label(*pair) for pair in zip(row.values, row.names, strict=True)], row) for row in rows]
+    body = [cells([clean(with_name(*pair) or "-") for pair in zip(row.values, row.names, strict=True)], row) for row in rows]
     body += [cells(("TOTAL", *("",) * (len(found.columns) - 1)), row) for row in found.totals.values()]
     names = {"BEFORE": before.month.label} if before and before.month else {}
     heads = [*map(str.upper, found.columns), *(names.get(heading, heading) for heading in figures)]
@@ -209,10 +209,6 @@ _UNITS = {
     "万字": "10k characters",
 }
 """The provider's units in English."""
-
-
-def _label(value: str, name: str) -> str:
-    return clean(with_name(value, name) or "-")
 
 
 def _percent(row: ReportRow) -> str:

@@ -23,7 +23,6 @@ from spendwatch.cli.spending import budgets_of, spending_table
 from spendwatch.cli.totals import outside_text
 from spendwatch.domain.alert import AlertId, Rule
 from spendwatch.domain.count import counted
-from spendwatch.domain.discrepancy import Discrepancy
 from spendwatch.domain.errors import LedgerUnavailableError, printable
 from spendwatch.domain.money import Money
 from spendwatch.domain.period import BillingPeriod, days_text, duration_text, labels_in
@@ -225,14 +224,11 @@ def _remarks(account: AccountOverview, overview: Overview, products: Sequence[st
         yield "From the billing API: up to 24 h late, and without usage that is not settled yet; actual spend may be higher."
     if account.is_too_old and overview.is_of_now:
         yield "Forecast and runway: not available, the data are too old."
-    yield from map(_not_counted, account.uncounted)
+    for one in account.uncounted:
+        told = f"{one.lacking} of {days_text(one.days)} by {clean(one.series)}"
+        yield f"Not counted: {told}; {clean(one.counts)} counts and lacks these days."
     if outside := outside_text(products, account.outside):
         yield f"{clean(outside[:1].upper() + outside[1:])}."
-
-
-def _not_counted(one: Discrepancy) -> str:
-    told = f"{one.lacking} of {days_text(one.days)} by {clean(one.series)}"
-    return f"Not counted: {told}; {clean(one.counts)} counts and lacks these days."
 
 
 def _counting(account: AccountOverview) -> Iterator[str]:

@@ -27,7 +27,7 @@ from spendwatch.domain.spike import FEWEST_DAYS, UsualSpend, usual_spend
 from spendwatch.domain.standing import Level, Picking, SpendSum, Standing, levels_of
 from spendwatch.domain.statement import AccountId
 from spendwatch.domain.suggestions import suggestion
-from spendwatch.exact_json import json_value
+from spendwatch.exact_json import json_fields, json_value
 from spendwatch.jobs.balances import Scanned, runway, survey
 from spendwatch.jobs.days_and_weeks import worst_now
 from spendwatch.jobs.insight import Insight
@@ -123,13 +123,8 @@ def explain_why_not(settings: Settings, asked: str, rule: str | None, *, as_json
 
 def _json(parts: Iterable[_Part], notes: Sequence[str]) -> dict[str, object]:
     def line(one: _Line) -> dict[str, object]:
-        return {
-            "rule": one.rule.type,
-            "at": one.point,
-            "state": one.state.replace(" ", "_"),
-            "why": one.why,
-            "alert": one.alert or None,
-        }
+        said = {"state": one.state.replace(" ", "_"), "why": one.why, "alert": one.alert or None}
+        return json_fields(one, rule="rule.type", at="point") | said
 
     return {"watched": [{"what": one.title, "points": list(map(line, one.lines))} for one in parts], "notes": list(notes)}
 

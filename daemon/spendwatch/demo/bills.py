@@ -164,14 +164,11 @@ def _line(moment: datetime, seed: str, unit: str, cost: Decimal) -> dict[str, st
 
 def growing_bills(month_start: datetime, until: datetime, shares: Sequence[Decimal], total: Decimal) -> list[tuple[str, bytes]]:
     """Return exports of the same month, each a later one, whose totals are these shares of about `total` (CNY)."""
-    used = exact_sum(_amounts(month_start, until)) - PLAN_PRICE  # the plan costs the same at any pace
+    ordinary = (Decimal(row["应付信息/应付金额（含税）"]) for row in _rows(month_start, until, Decimal(1)))
+    used = exact_sum(ordinary) - PLAN_PRICE  # the plan costs the same at any pace
     bills = []
     for number, share in enumerate(shares):
         pace = ((total * share - PLAN_PRICE) / used).quantize(Decimal("0.001"))
         made = until - timedelta(seconds=len(shares) - number)
         bills.append(sample_bill(month_start, made, pace=pace))
     return bills
-
-
-def _amounts(month_start: datetime, until: datetime) -> Iterator[Decimal]:
-    return (Decimal(row["应付信息/应付金额（含税）"]) for row in _rows(month_start, until, Decimal(1)))

@@ -26,13 +26,10 @@ def modeline(schema: str) -> str:
 def json_schemas() -> Mapping[str, str]:
     """Return the text of each schema by the name of its file."""
     models: dict[str, type[BaseModel]] = {MAIN_SCHEMA: DaemonFile, WORKSPACE_SCHEMA: WorkspaceFile}
-    return {name: json.dumps(_json_schema(model), indent=1, ensure_ascii=False) + "\n" for name, model in models.items()}
-
-
-def _json_schema(model: type[BaseModel]) -> dict[str, Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PydanticJsonSchemaWarning)  # a default that is no JSON is left out: nothing is lost
-        return {"$schema": DIALECT, **_for_editors(model.model_json_schema())}
+        found = {name: {"$schema": DIALECT, **_for_editors(model.model_json_schema())} for name, model in models.items()}
+    return {name: json.dumps(schema, indent=1, ensure_ascii=False) + "\n" for name, schema in found.items()}
 
 
 def _for_editors(schema: dict[str, Any]) -> dict[str, Any]:

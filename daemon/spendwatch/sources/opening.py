@@ -80,20 +80,19 @@ class SourceContext(ApiContext):
     sleep: Callable[[float], Awaitable[object]]
 
 
+@dataclass(frozen=True, slots=True)
 class Attended:
     """A client that says of each answer that the work gets on: who waits for a long fetch must see that it lives."""
 
-    def __init__(self, client: HttpClient, got_on: Callable[[], None]) -> None:
-        """Ask by means of that client."""
-        self._client = client
-        self._got_on = got_on
+    client: HttpClient
+    got_on: Callable[[], None]
 
     async def fetch(self, request: Request) -> HttpAnswer:
         """Return the whole answer, whatever its status."""
         try:
-            return await self._client.fetch(request)
+            return await self.client.fetch(request)
         finally:
-            self._got_on()
+            self.got_on()
 
 
 class Recipe(NamedTuple):

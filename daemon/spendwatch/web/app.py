@@ -20,7 +20,7 @@ from spendwatch.web.guard import Guard
 from spendwatch.web.metrics import metrics_route
 from spendwatch.web.pages import Pages
 from spendwatch.web.probes import probe_routes
-from spendwatch.web.problems import on_problem
+from spendwatch.web.problems import problem
 from spendwatch.web.reading import Reader
 from spendwatch.web.rendering import formats_of, language_of, render, respond, static
 
@@ -65,9 +65,10 @@ def _local(place: str) -> str:
 
 async def _told(request: Request, error: Exception) -> Response:
     """Tell people on a page what went wrong, and programs as problem details."""
-    answer = await on_problem(request, error)
-    if "text/html" not in request.headers.get("accept", "") or request.url.path.startswith(api.ROOT):
-        return answer
     assert isinstance(error, HTTPException)  # noqa: S101 -- it is registered for these
+    if "text/html" not in request.headers.get("accept", "") or request.url.path.startswith(api.ROOT):
+        answer = problem(error.status_code, error.detail)
+        answer.headers.update(error.headers or {})
+        return answer
     formats = formats_of(language_of(request), UTC)
-    return respond(request, render(request, "error.html.j2", formats, detail=error.detail), answer.status_code)
+    return respond(request, render(request, "error.html.j2", formats, detail=error.detail), error.status_code)

@@ -117,12 +117,15 @@ def _lost(parts: Iterable[tuple[str, str]]) -> list[Money]:
 
 def rows_from(document: bytes) -> Iterator[SpendRow]:
     """Yield the rows of a day's roll-up, as the process wrote them."""
+    for *key, cost, lines, outstanding in _validated(_roll_up(), document):
+        yield SpendRow._make((*key, Decimal(cost), lines, None if outstanding is None else Decimal(outstanding)))
+
+
+def _validated(rows: TypeAdapter[list[tuple[Any, ...]]], document: bytes) -> list[tuple[Any, ...]]:
     try:
-        rows = _roll_up().validate_json(document)
+        return rows.validate_json(document)
     except ValueError as error:
         raise InvalidAnswerError from error
-    for *key, cost, lines, outstanding in rows:
-        yield SpendRow._make((*key, Decimal(cost), lines, None if outstanding is None else Decimal(outstanding)))
 
 
 class UsedQuantity(NamedTuple):
@@ -139,11 +142,7 @@ _USED_BY = SpendRow._fields[: SpendRow._fields.index("billed_cost")]
 
 def used_from(document: bytes) -> Iterator[UsedQuantity]:
     """Yield what was used, as the process wrote it."""
-    try:
-        rows = _used().validate_json(document)
-    except ValueError as error:
-        raise InvalidAnswerError from error
-    for *values, unit, quantity in rows:
+    for *values, unit, quantity in _validated(_used(), document):
         yield UsedQuantity(dict(zip(_USED_BY, values, strict=True)), unit, Decimal(quantity))
 
 

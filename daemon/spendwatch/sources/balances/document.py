@@ -184,7 +184,7 @@ def _entries(found: object, line_of: Callable[[str], int]) -> Mapping[str, Entry
         line = line_of(key)
         if isinstance(value, dict | list) or value is None or getattr(value, "is_nothing", False):
             kind = "an object" if isinstance(value, dict) else "a list" if isinstance(value, list) else "nothing"
-            msg = f"line {line}, {_shown(key)}: must be one text, not {kind}"
+            msg = f"line {line}, {key if key.isidentifier() else printable(key)}: must be one text, not {kind}"
             raise NoBalanceError(msg)
         entries[key] = Entry(str(value), line, is_text=isinstance(value, str))
     return entries
@@ -193,7 +193,3 @@ def _entries(found: object, line_of: Callable[[str], int]) -> Mapping[str, Entry
 def _line_of(key: str, text: str) -> int:
     found = re.search(rf'"{re.escape(key)}"\s*:', text)
     return text.count("\n", 0, found.start()) + 1 if found else 1
-
-
-def _shown(key: str) -> str:
-    return key if key.isidentifier() else printable(key)

@@ -107,7 +107,7 @@ def successful(found: Mapping[str, object], answer: HttpAnswer, asked: Asked) ->
     if "Success" in found and not isinstance(found["Success"], bool):
         msg = f"{asked.operation.name}: Success is {quoted(str(found['Success']))}, neither true nor false"
         raise EndpointError(msg, Failure.UNEXPECTED)
-    raise _error(refusal, answer, asked)
+    raise told(_trouble(refusal.code, answer.status), refusal, answer, asked)
 
 
 def _refused(answer: HttpAnswer, asked: Asked) -> EndpointError:
@@ -120,7 +120,7 @@ def _refused(answer: HttpAnswer, asked: Asked) -> EndpointError:
         refusal = Refusal(code[1] if code else "", message[1] if message else "")
     else:
         refusal = _said_in(found) if isinstance(found, dict) else Refusal("", "")
-    return _error(refusal, answer, asked)
+    return told(_trouble(refusal.code, answer.status), refusal, answer, asked)
 
 
 def _said_in(found: Mapping[str, object]) -> Refusal:
@@ -128,10 +128,6 @@ def _said_in(found: Mapping[str, object]) -> Refusal:
     message = str(found.get("Message") or found.get("message") or "")
     # Nobody but the gateway makes codes: what does not look like one is not repeated.
     return Refusal(code if _CODE.fullmatch(code) else "unknown" if code else "", message)
-
-
-def _error(refusal: Refusal, answer: HttpAnswer, asked: Asked) -> EndpointError:
-    return told(_trouble(refusal.code, answer.status), refusal, answer, asked)
 
 
 def told(trouble: Failure, refusal: Refusal, answer: HttpAnswer, asked: Asked) -> EndpointError:

@@ -22,6 +22,7 @@ _PAGES = ("text/html", "application/xhtml+xml")
 _SAYS_WHY = ("Message", "message", "error_description", "error", "Code", "code")
 _SUFFIXES = (".csv", ".zip", ".json", ".xlsx", ".gz")
 _LONGEST = 150
+"""Bytes of a name that a file system can hold with everything that is added to it later."""
 _LONGEST_SUFFIX = 8
 _PLAIN = frozenset("._-()")
 
@@ -87,12 +88,8 @@ def _plainly(name: str) -> str:
     stem, dot, suffix = shown.rpartition(".")
     if not dot or len(suffix) > _LONGEST_SUFFIX:
         stem, suffix = shown, ""
-    return f"{_cut(stem)}{dot if suffix else ''}{suffix}"
-
-
-def _cut(stem: str) -> str:
-    """Return the beginning of the name that a file system can hold with everything that is added to it later."""
-    return stem.encode()[:_LONGEST].decode(errors="ignore")
+    begin = stem.encode()[:_LONGEST].decode(errors="ignore")
+    return f"{begin}{dot if suffix else ''}{suffix}"
 
 
 def _suffix(head: bytes) -> str:

@@ -26,7 +26,6 @@ class Pages:
     def __init__(self, config: UrlConfig) -> None:
         """Begin with nothing taken."""
         self._config = config
-        self._most_bytes = config.most_bytes
         self._asked = {config.url}
         self._digests: dict[bytes, None] = {}
         self._size = 0
@@ -43,8 +42,8 @@ class Pages:
         if why := why_no_bill_of(answer.body):
             raise self._error(Failure.NOT_A_BILL, why)
         self._size += len(answer.body)
-        if self._size > self._most_bytes:
-            raise self._error(Failure.UNEXPECTED, f"its pages are larger than {self._most_bytes} bytes together")
+        if self._size > self._config.most_bytes:
+            raise self._error(Failure.UNEXPECTED, f"its pages are larger than {self._config.most_bytes} bytes together")
         found = parse(answer.body)
         self._note(found)
         following = self._next(found, answer)
