@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from spendwatch.lean import on_demand
 
@@ -45,8 +45,7 @@ def not_before(clock: Clock, newest: Callable[[], datetime | None]) -> Clock:
     return now
 
 
-@dataclass(frozen=True, slots=True)
-class Store:
+class Store(NamedTuple):
     """What survives a restart."""
 
     database: Database

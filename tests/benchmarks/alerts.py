@@ -97,7 +97,7 @@ def five_conditions(workspaces: int) -> Policies:
     )
     found = policies(workspaces, with_forecast=False, by_rule=False)
     each = (replace(one, thresholds=(*one.thresholds, ahead), budgets=short, spike=Decimal(50)) for one in found.workspaces)
-    return replace(found, workspaces=tuple(each))
+    return found._replace(workspaces=tuple(each))
 
 
 def bare_rows(folder: Path, workspaces: int) -> float:

@@ -154,7 +154,7 @@ def two_accounts(rounds: Rounds) -> None:
     rounds.wanted(None, watched(RESEARCH, "300", "Research"), replace(watched(OTHER, "40", "Overseas"), account=GLOBAL))
     first = rounds.policies.accounts[0]
     other = replace(first, account=GLOBAL, name="global", currency=USD, budget=Decimal(100))
-    rounds.policies = replace(rounds.policies, accounts=(first, other))
+    rounds.policies = rounds.policies._replace(accounts=(first, other))
     rounds.health.bill_came(INBOX, at=rounds.now.replace(day=13), accounts=[GLOBAL])
     spent(rounds, {RESEARCH: "4.5"})
     plan = row("20", workspace=OTHER, currency=USD, charge=ChargeKind.SUBSCRIPTION, commodity="sfm_tokenplanteams_dp_intl")

@@ -177,7 +177,7 @@ def alert(about: AlertKey | None = None, *, episode: int = 1, **changes: object)
         amount="850.5",
         summary="Research reached 80%",
     )
-    return replace(plain, **changes)  # type: ignore[arg-type]  # a builder takes any field
+    return plain._replace(**changes)  # type: ignore[arg-type]  # a builder takes any field
 
 
 def notification(

@@ -31,7 +31,7 @@ def book(database: Database) -> AlertBook:
 
 
 def resolved(one: Alert) -> Alert:
-    return replace(one, state=AlertState.RESOLVED, resolved_at=NOON + timedelta(hours=1))
+    return one._replace(state=AlertState.RESOLVED, resolved_at=NOON + timedelta(hours=1))
 
 
 def test_an_alert_comes_back_as_it_was_committed(book: AlertBook) -> None:
@@ -63,7 +63,7 @@ def test_committing_the_same_twice_writes_nothing_down_twice(book: AlertBook) ->
 
 
 def test_a_verdict_that_says_a_thing_twice_says_it_once(book: AlertBook) -> None:
-    again = replace(alert(), times_told=2)
+    again = alert()._replace(times_told=2)
     verdict = Verdict((alert(), again), (notification(alert()), notification(alert())))
     assert book.commit(verdict, TARGETS, now=NOON) == 2
     assert book.known() == (again,)
@@ -83,8 +83,8 @@ def test_a_settled_delivery_is_not_opened_again_by_the_same_verdict(book: AlertB
 def test_a_known_alert_changes_its_course_and_nothing_else(book: AlertBook) -> None:
     book.commit(Verdict((alert(),)), TARGETS, now=NOON)
     later = NOON + timedelta(hours=2)
-    course = replace(alert(), state=AlertState.RESOLVED, resolved_at=later, told_at=later, times_told=2)
-    book.commit(Verdict((replace(course, summary="other", amount="1", since=later),)), TARGETS, now=later)
+    course = alert()._replace(state=AlertState.RESOLVED, resolved_at=later, told_at=later, times_told=2)
+    book.commit(Verdict((course._replace(summary="other", amount="1", since=later),)), TARGETS, now=later)
     assert book.known() == (course,)
 
 
@@ -133,7 +133,7 @@ def test_known_is_the_latest_episode_of_what_may_come_again(book: AlertBook) -> 
 
 def test_matters_that_differ_in_height_alone_are_told_apart(book: AlertBook) -> None:
     about = matter("1000", rule=Rule.BALANCE_LOW, period="")
-    low, high = resolved(alert(replace(about, height="1000"))), resolved(alert(replace(about, height="2000"), episode=2))
+    low, high = resolved(alert(about._replace(height="1000"))), resolved(alert(about._replace(height="2000"), episode=2))
     book.commit(Verdict((low, high)), TARGETS, now=NOON)
     assert set(book.known()) == {low, high}
 
@@ -195,7 +195,7 @@ def test_who_takes_care_of_an_alert_is_kept_with_its_audit_entry_until_it_is_tak
 
 def test_when_an_alert_was_escalated_is_kept(book: AlertBook) -> None:
     book.commit(Verdict((alert(),)), TARGETS, now=NOON)
-    book.commit(Verdict((replace(alert(), escalated_at=NOON),)), TARGETS, now=NOON)
+    book.commit(Verdict((alert()._replace(escalated_at=NOON),)), TARGETS, now=NOON)
     assert [one.escalated_at for one in book.known()] == [NOON]
 
 
@@ -203,7 +203,7 @@ def test_when_an_alert_was_escalated_is_kept(book: AlertBook) -> None:
 
 
 def held(one: Notification, channel: ChannelName = FINANCE, **changes: Any) -> Held:  # noqa: ANN401 -- a builder takes any field
-    return replace(Held(one.id, channel, NOON, NOON + timedelta(hours=8), HoldReason.QUIET_HOURS), **changes)
+    return Held(one.id, channel, NOON, NOON + timedelta(hours=8), HoldReason.QUIET_HOURS)._replace(**changes)
 
 
 def digest(*members: Notification, at: datetime = NOON + timedelta(hours=8)) -> Notification:
@@ -293,7 +293,7 @@ def test_of_what_waits_only_what_may_go_out_is_looked_at(book: AlertBook) -> Non
 def test_a_silence_ends_at_its_time_or_when_it_is_expired(book: AlertBook) -> None:
     one = Silence("5113a", NOON, NOON + timedelta(hours=4), "li", "研究", workspace="llm-*", tags=("team=search",))
     book.add_silence(one)
-    book.add_silence(replace(one, id="0042b", ends_at=NOON + timedelta(hours=1)))
+    book.add_silence(one._replace(id="0042b", ends_at=NOON + timedelta(hours=1)))
     assert [each.id for each in book.silences(at=NOON)] == ["0042b", "5113a"]
     assert book.silences(at=NOON + timedelta(hours=1)) == (one,)
     assert book.find_silence("511") == (one,)

@@ -86,7 +86,7 @@ def _later() -> datetime:
 
 
 def _ended(one: Alert) -> Alert:
-    return replace(one, state=AlertState.RESOLVED, resolved_at=_later())
+    return one._replace(state=AlertState.RESOLVED, resolved_at=_later())
 
 
 async def test_what_ended_without_a_word_is_told_once(book: AlertBook, outbox: Outbox) -> None:
@@ -165,7 +165,7 @@ async def test_an_alertmanager_knows_again_after_its_restart(book: AlertBook, ou
             assert manager.alerts() == []
             await mirror.update(book, lambda: now)
             assert [each["labels"]["alert_id"] for each in manager.alerts()] == [one.id]
-            book.commit(Verdict((replace(_ended(one), resolved_at=now),)), {}, now=now)
+            book.commit(Verdict((_ended(one)._replace(resolved_at=now),)), {}, now=now)
             await mirror.update(book, lambda: now)
             assert manager.alerts() == []
         finally:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -42,12 +40,12 @@ def test_two_alerts_share_an_identity_only_if_they_are_the_same(
 @pytest.mark.parametrize(
     "other",
     [
-        replace(KEY, rule=Rule.CORRECTED),
-        replace(KEY, scope=BudgetScope(AccountId("other"), RESEARCH)),
-        replace(KEY, scope=BudgetScope(ACME, WorkspaceId("other"))),
-        replace(KEY, height="800"),
-        replace(KEY, threshold="other"),
-        replace(KEY, period="other"),
+        KEY._replace(rule=Rule.CORRECTED),
+        KEY._replace(scope=BudgetScope(AccountId("other"), RESEARCH)),
+        KEY._replace(scope=BudgetScope(ACME, WorkspaceId("other"))),
+        KEY._replace(height="800"),
+        KEY._replace(threshold="other"),
+        KEY._replace(period="other"),
     ],
 )
 def test_every_part_of_a_key_is_part_of_the_identity(other: AlertKey) -> None:
@@ -86,16 +84,16 @@ def test_what_belongs_to_a_month_or_happens_once_has_no_episodes() -> None:
 
 def test_an_alert_fires_until_it_is_resolved() -> None:
     assert _alert(1).is_firing
-    assert not replace(_alert(1), state=AlertState.RESOLVED).is_firing
+    assert not _alert(1)._replace(state=AlertState.RESOLVED).is_firing
 
 
 def test_all_that_is_said_of_one_budget_or_one_balance_is_one_matter() -> None:
-    forecast = replace(KEY, rule=Rule.FORECAST, threshold="forecast 100%")
-    assert KEY.matter == replace(KEY, threshold="100%", height="500").matter == forecast.matter
+    forecast = KEY._replace(rule=Rule.FORECAST, threshold="forecast 100%")
+    assert KEY.matter == KEY._replace(threshold="100%", height="500").matter == forecast.matter
     account = BudgetScope(ACME)
     assert AlertKey(Rule.BALANCE_LOW, account, "300.00").matter == AlertKey(Rule.RUNWAY, account, "7d").matter
     assert AlertKey(Rule.OVERDUE, account).matter == AlertKey(Rule.RUNWAY, account, "7d").matter
-    assert KEY.matter != replace(KEY, scope=account).matter
-    assert KEY.matter != replace(KEY, period="2026-10").matter
-    late = replace(KEY, rule=Rule.LATE)
-    assert late.matter not in {KEY.matter, replace(late, threshold="other").matter}
+    assert KEY.matter != KEY._replace(scope=account).matter
+    assert KEY.matter != KEY._replace(period="2026-10").matter
+    late = KEY._replace(rule=Rule.LATE)
+    assert late.matter not in {KEY.matter, late._replace(threshold="other").matter}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 from itertools import product
 
@@ -57,8 +56,8 @@ def in_state(key: AlertKey, state: str) -> Book:
     """Return a book in which the alert of that key is in that state, since a day."""
     book, begun = Book(), Alert(alert_id(key, 1), key, 1, Severity.WARNING, AlertState.FIRING, NOW)
     fired = begun.told_again("", NOW)
-    over = replace(fired, state=AlertState.RESOLVED, resolved_at=NOW)
-    alerts = {"escalated": replace(fired, escalated_at=NOW), "resolved": over, "lapsed": replace(over, lapsed=True)}
+    over = fired._replace(state=AlertState.RESOLVED, resolved_at=NOW)
+    alerts = {"escalated": fired._replace(escalated_at=NOW), "resolved": over, "lapsed": over._replace(lapsed=True)}
     if state != "none":
         book.enter(Verdict((alerts.get(state, fired),)))
     if state == "acknowledged":
@@ -82,7 +81,7 @@ def after(key: AlertKey, state: str, event: str) -> tuple[str, str]:
     before = set(book.alerts)
     conditions = [] if event == EVENTS[-1] else [condition(key, event)]
     if "graver" in event:
-        conditions.append(condition(replace(key, threshold="0", height="1000"), "it holds")._replace(grave=1))
+        conditions.append(condition(key._replace(threshold="0", height="1000"), "it holds")._replace(grave=1))
     verdict = review_conditions(conditions, book.known(), now=book.now)
     verdict += expire(book.known(), conditions, frozenset(), now=book.now) if not conditions else Verdict()
     book.enter(verdict)

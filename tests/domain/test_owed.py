@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import permutations
@@ -51,7 +50,7 @@ def test_what_is_owed_is_never_less_than_nothing() -> None:
 
 
 def test_other_accounts_and_other_currencies_are_left_aside() -> None:
-    other = a_day("5")._replace(key=replace(a_day("5").key, account=AccountId("9")))
+    other = a_day("5")._replace(key=a_day("5").key._replace(account=AccountId("9")))
     assert told(a_day("1"), other, a_day("6")._replace(currency=USD)) == cny(1)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -202,7 +201,7 @@ def test_a_threshold_is_written_as_a_share_of_its_budget_or_as_money(label: str,
 
 def test_each_budget_counts_what_it_says_itself() -> None:
     finer = FinerBudget("plans", Match(((Dimension.API_KEY, ""),)), Decimal(9), (), Counts.SUBSCRIPTION)
-    research = WorkspacePolicy(RESEARCH, budgets=(finer, replace(finer, name="all", counts=Counts.ALL)))
+    research = WorkspacePolicy(RESEARCH, budgets=(finer, finer._replace(name="all", counts=Counts.ALL)))
     found = _found(_account(counts=Counts.PAY_AS_YOU_GO), research)
     assert [scope.label for scope in found] == [
         "pay_as_you_go:account",
@@ -226,8 +225,8 @@ def test_an_id_is_shown_with_its_name_or_alone() -> None:
 
 
 def test_a_workspace_without_a_name_of_its_own_is_called_as_names_say() -> None:
-    policies = replace(
-        _policies(_account(), WorkspacePolicy(RESEARCH)), names=Names({(Dimension.WORKSPACE, RESEARCH): "Research"})
+    policies = _policies(_account(), WorkspacePolicy(RESEARCH))._replace(
+        names=Names({(Dimension.WORKSPACE, RESEARCH): "Research"})
     )
     assert watches(policies, frozenset())[1].name == "Research"
 
@@ -265,19 +264,19 @@ def test_a_budget_of_one_value_counts_its_rows_alone() -> None:
 
 
 def test_a_budget_of_one_value_is_called_by_the_name_of_its_value() -> None:
-    policies = replace(_policies(_account(budgets=(_each(),))), names=Names({(Dimension.API_KEY, "1"): "chatbot"}))
+    policies = _policies(_account(budgets=(_each(),)))._replace(names=Names({(Dimension.API_KEY, "1"): "chatbot"}))
     found = watches(policies, frozenset(), lambda *_: ["1", "2"])
     assert [one.name for one in found] == ["acme", "acme: key chatbot (1)", "acme: key 2"]
 
 
 def test_a_finer_budget_has_its_own_channels_or_those_of_its_policy() -> None:
     finer = FinerBudget("a", Match(), Decimal(9), (share(80),))
-    own = replace(finer, name="b", channels=(OPS,))
+    own = finer._replace(name="b", channels=(OPS,))
     found = watches(_policies(_account(budgets=(finer, own))), frozenset())
     assert [one.channels for one in found] == [(FINANCE,), (FINANCE,), (OPS,)]
 
 
 def test_the_owner_of_a_workspace_belongs_to_all_its_budgets() -> None:
-    policy = WorkspacePolicy(RESEARCH, owner="Li Wei", budgets=(_each(), replace(_each(), name="b", for_each="")))
+    policy = WorkspacePolicy(RESEARCH, owner="Li Wei", budgets=(_each(), _each()._replace(name="b", for_each="")))
     found = watches(_policies(_account(), policy), frozenset(), lambda *_: ["1"])
     assert [one.owner for one in found] == ["", "Li Wei", "Li Wei", "Li Wei"]

@@ -125,7 +125,7 @@ def test_a_share_of_no_budget_is_never_reached_but_an_amount_is() -> None:
 
 
 def test_without_thresholds_nothing_is_ever_said() -> None:
-    watch = replace(a_watch(), thresholds=())
+    watch = a_watch()._replace(thresholds=())
     assert review_standing(standing(10**9, watch), AlertsKnown(()), now=NOW) == Verdict()
 
 
@@ -183,7 +183,7 @@ def test_one_added_below_and_one_reached_above_are_told_as_one() -> None:
 def test_a_removed_threshold_is_forgotten_quietly() -> None:
     book = Book()
     book.spend(850)
-    assert book.spend(100, replace(a_watch(), thresholds=())) == ()
+    assert book.spend(100, a_watch()._replace(thresholds=())) == ()
 
 
 # --- a budget that is lowered or raised
@@ -367,7 +367,7 @@ def test_a_falling_total_neither_ends_nor_repeats_an_alert_and_is_told_once() ->
         assert book.spend(spend) == (), spend
 
 
-@pytest.mark.parametrize("watch", [a_watch(), replace(a_watch(), thresholds=())])
+@pytest.mark.parametrize("watch", [a_watch(), a_watch()._replace(thresholds=())])
 def test_a_total_below_zero_is_told_once_before_any_threshold_was(watch: Watch) -> None:
     book = Book()
     assert book.spend(40, watch) == ()
@@ -388,7 +388,7 @@ def test_a_total_that_falls_below_a_threshold_and_zero_at_once_is_told_once() ->
 
 
 def test_a_negative_total_without_budget_and_thresholds_is_nobodys_news() -> None:
-    assert Book().spend(-10, replace(a_watch(budget=None), thresholds=())) == ()
+    assert Book().spend(-10, a_watch(budget=None)._replace(thresholds=())) == ()
 
 
 def test_a_fall_that_stays_above_the_threshold_is_not_told() -> None:
@@ -494,7 +494,7 @@ def test_the_spend_is_as_grave_as_the_gravest_threshold_it_has_reached_and_no_le
 
 
 def test_a_budget_without_thresholds_is_a_warning_when_nearly_and_critical_when_wholly_used_up() -> None:
-    watch = replace(a_watch(), thresholds=())
+    watch = a_watch()._replace(thresholds=())
     assert gravity(standing(749, watch)) is None
     assert gravity(standing(750, watch)) is Severity.WARNING
     assert gravity(standing(1000, watch)) is Severity.CRITICAL
@@ -672,7 +672,7 @@ def test_a_milder_condition_that_begins_under_a_graver_one_is_silent() -> None:
 def test_groups_are_told_apart() -> None:
     book = Book()
     one = a_floor(0, holds=True, group="balance:acme")
-    other = one._replace(group="balance:globex", key=replace(one.key, scope=BudgetScope(AccountId("globex"))))
+    other = one._replace(group="balance:globex", key=one.key._replace(scope=BudgetScope(AccountId("globex"))))
     assert len(book.find(one, other)) == 2
 
 
@@ -769,7 +769,7 @@ def test_what_was_told_with_another_does_not_silence_what_gets_worse_later() -> 
 
 def test_a_threshold_and_a_forecast_of_one_budget_are_one_message_and_two_alerts() -> None:
     ahead = Threshold(share=Decimal(1), is_forecast=True)
-    watch, now = replace(a_watch(share(50), ahead), channels=(FINANCE, OPS)), NOW + DAY
+    watch, now = a_watch(share(50), ahead)._replace(channels=(FINANCE, OPS)), NOW + DAY
     now_at = standing(600, watch)
     likely = Forecast(SEPTEMBER, cny(600), cny(1000), cny(1100), cny(1200), date(2026, 9, 16), 16)
     held = review_forecast(now_at, replace(likely, through=date(2026, 9, 15)), AlertsKnown(()), {}, now=NOW)[1]
@@ -859,7 +859,7 @@ def escalating(*conditions: Condition, wanted: Escalation = WANTED) -> tuple[Con
 
 def test_what_still_fires_after_a_time_is_escalated_once_and_its_end_is_heard_there_too() -> None:
     book = Book()
-    watch = replace(a_watch(), escalate=WANTED, remind=DAY)
+    watch = a_watch()._replace(escalate=WANTED, remind=DAY)
     book.spend(850, watch)
     book.now += 4 * HOUR - timedelta(seconds=1)
     assert book.spend(850, watch) == ()
@@ -895,7 +895,7 @@ def test_what_still_fires_after_a_time_is_escalated_once_and_its_end_is_heard_th
 
 
 def test_a_graver_alert_of_the_same_matter_is_escalated_in_its_own_time() -> None:
-    book, watch = Book(), replace(a_watch(), escalate=WANTED)
+    book, watch = Book(), a_watch()._replace(escalate=WANTED)
     book.spend(850, watch)
     book.now += 4 * HOUR
     book.spend(850, watch)
@@ -919,18 +919,18 @@ def test_one_escalation_speaks_for_all_that_fires_by_its_gravest() -> None:
 
 
 def test_milder_alerts_than_wanted_are_not_escalated() -> None:
-    book, watch = Book(), replace(a_watch(), escalate=replace(WANTED, severity=Severity.CRITICAL))
+    book, watch = Book(), a_watch()._replace(escalate=WANTED._replace(severity=Severity.CRITICAL))
     book.spend(850, watch)
     book.now += DAY
     assert book.spend(850, watch) == ()
-    other, mild = Book(), replace(a_watch(share(50)), escalate=WANTED)
+    other, mild = Book(), a_watch(share(50))._replace(escalate=WANTED)
     other.spend(500, mild)
     other.now += DAY
     assert other.spend(500, mild) == (), "a notice is no matter for anybody else, unless wanted"
 
 
 def test_what_fell_back_is_not_escalated() -> None:
-    book, watch = Book(), replace(a_watch(), escalate=WANTED)
+    book, watch = Book(), a_watch()._replace(escalate=WANTED)
     book.spend(850, watch)
     book.spend(700, watch)
     book.now += DAY
@@ -938,11 +938,11 @@ def test_what_fell_back_is_not_escalated() -> None:
 
 
 def test_a_threshold_recorded_in_silence_is_no_new_escalation() -> None:
-    book, watch = Book(), replace(a_watch(), escalate=WANTED)
+    book, watch = Book(), a_watch()._replace(escalate=WANTED)
     book.spend(850, watch)
     book.now += 4 * HOUR
     book.spend(850, watch)
-    added = replace(a_watch(share(50), share(77), share(80), share(100)), escalate=WANTED)
+    added = a_watch(share(50), share(77), share(80), share(100))._replace(escalate=WANTED)
     book.spend(850, added)
     book.now += DAY
     assert book.spend(850, added) == ()
@@ -953,7 +953,7 @@ def _acknowledged(book: Book, until: datetime | None = None) -> None:
 
 
 def test_an_acknowledgement_holds_reminders_and_escalation_until_its_time_has_passed() -> None:
-    book, watch = Book(), replace(a_watch(remind=HOUR), escalate=WANTED)
+    book, watch = Book(), a_watch(remind=HOUR)._replace(escalate=WANTED)
     book.spend(850, watch)
     _acknowledged(book, until=NOW + 5 * HOUR)
     for _ in range(4):
@@ -1094,7 +1094,7 @@ def test_thresholds_reached_at_once_go_to_all_their_channels() -> None:
 
 
 def test_a_reminder_and_a_correction_go_to_all_who_were_notified() -> None:
-    book, watch = Book(), replace(ROUTED, remind=timedelta(days=1))
+    book, watch = Book(), ROUTED._replace(remind=timedelta(days=1))
     for spent in (500, 800, 1000):
         book.spend(spent, watch)
     book.now += timedelta(days=1)

@@ -191,7 +191,7 @@ def test_quiet_hours_that_the_configuration_no_longer_has_hold_nothing() -> None
 
 def silence(**matchers: object) -> Silence:
     plain = Silence("5113", NOON - HOUR, NOON + 4 * HOUR, "li", "maintenance")
-    return replace(plain, **matchers)  # type: ignore[arg-type]  # a builder takes any field
+    return plain._replace(**matchers)  # type: ignore[arg-type]  # a builder takes any field
 
 
 @pytest.mark.parametrize(
@@ -278,7 +278,7 @@ def test_after_a_digest_messages_wait_for_each_other_but_not_for_long() -> None:
     assert (row.why, row.until) == (HoldReason.STORM, NOON - MINUTE + FOLLOW_UP)
     later = routed(now=row.until, waiting=[Message(said(1), row)], digested=digested)
     assert [(one.id, one.facts.held_since) for one in sent(later)] == [(said(1).id, None)]
-    waiting = [Message(one, replace(row, notification=one.id)) for one in many(2)]
+    waiting = [Message(one, row._replace(notification=one.id)) for one in many(2)]
     assert [one.rule for one in sent(routed(now=row.until, waiting=waiting, digested=digested))] == [Rule.DIGEST]
 
 

@@ -94,7 +94,7 @@ def test_thresholds_reached_together_are_one_request_to_all_their_channels(datab
 def test_the_channels_of_a_budget_count_for_its_thresholds_without_any_but_no_forecast(database: Database) -> None:
     foreseen = Threshold(share=Decimal(1), is_forecast=True)
     rounds = acting(database, thresholds=(HALF, ALL, foreseen, replace(foreseen, share=Decimal(2), actions=(STOP,))))
-    rounds.policies = replace(rounds.policies, accounts=(replace(rounds.policies.accounts[0], actions=(THROTTLE,)),))
+    rounds.policies = rounds.policies._replace(accounts=(replace(rounds.policies.accounts[0], actions=(THROTTLE,)),))
     (watch,) = watches(rounds.policies, frozenset())
     wanted = {one.label: watch.asked({one.label}) for one in watch.thresholds}
     assert wanted == {"50%": (THROTTLE,), "100%": (STOP,), "forecast 100%": (), "forecast 200%": (STOP,)}
@@ -116,7 +116,7 @@ def test_a_finer_budget_names_its_own_also_for_each_value_and_each_day(database:
 
 def test_it_names_every_key_workspace_and_model_with_its_spend_and_the_providers_steps(database: Database) -> None:
     rounds = acting(database)
-    rounds.policies = replace(rounds.policies, names=Names({(Dimension.API_KEY, "3"): "chatbot"}))
+    rounds.policies = rounds.policies._replace(names=Names({(Dimension.API_KEY, "3"): "chatbot"}))
     # So many keys that the causes of a message do not name them.
     rounds.bill(date(2026, 9, 2), *(row(str(10 + number), api_key=str(number), model="qwen-max") for number in range(9)))
     (one,) = actions(rounds.round())
@@ -141,7 +141,7 @@ def test_it_names_every_key_workspace_and_model_with_its_spend_and_the_providers
 @pytest.mark.parametrize("allowed", [False, True])
 def test_on_figures_of_the_api_alone_nothing_is_requested_unless_that_is_allowed(database: Database, *, allowed: bool) -> None:
     rounds = acting(database)
-    rounds.policies = replace(rounds.policies, actions_on_late_figures=allowed)
+    rounds.policies = rounds.policies._replace(actions_on_late_figures=allowed)
     rounds.bill(date(2026, 9, 2), "105", series=API_LAYOUT)
     (said,) = actions(rounds.round())
     assert said.facts.lags
@@ -175,7 +175,7 @@ def test_who_takes_care_of_a_matter_is_left_alone_until_it_gets_as_grave_again(d
     known = AlertsKnown(rounds.book.known(), rounds.book.acknowledgements())
     (warning,) = rounds.book.known()
     assert known.still_acknowledged(warning, rounds.now) is None
-    notice = replace(warning, severity=Severity.NOTICE)
+    notice = warning._replace(severity=Severity.NOTICE)
     found = known.still_acknowledged(notice, rounds.now)
     assert found is not None
     assert found.by == "wei"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -68,7 +67,7 @@ def test_floors_debt_reminders_and_what_brought_it_out(rounds: Rounds) -> None:
     assert rounds.round(after=DAY - MINUTE) == []
     for _ in range(3):
         assert told(rounds.round(after=DAY)) == [("balance.overdue", "repeated", "", (FINANCE,))]
-    rounds.wanted(replace(MANUAL, cash=Decimal(5000)))
+    rounds.wanted(MANUAL._replace(cash=Decimal(5000)))
     (recovered,) = rounds.round(after=MINUTE)
     assert (recovered.type, recovered.rule, recovered.reason) == ("balance.recovered", Rule.OVERDUE, Reason.RESOLVED)
     assert recovered.facts.also == ("200", "1000")
@@ -90,7 +89,7 @@ def test_a_debt_that_lasts_is_told_to_others_too_until_it_is_settled(rounds: Rou
     daily = rounds.round(after=DAY - 4 * HOUR - MINUTE) + rounds.round(after=4 * HOUR)
     assert told(daily) == [("balance.overdue", "repeated", "", (FINANCE,))], "the other heard of it less than a day ago"
     assert told(rounds.round(after=DAY)) == [("balance.overdue", "repeated", "", (FINANCE, BOSS))]
-    rounds.wanted(replace(MANUAL, cash=Decimal(9000)))
+    rounds.wanted(MANUAL._replace(cash=Decimal(9000)))
     ended = rounds.round(after=MINUTE)
     assert [(one.type, one.channels) for one in ended] == [("balance.recovered", (FINANCE, BOSS))]
     assert all(one.facts.top_up == TopUp(cny(7500), rounds.now) for one in ended)
@@ -101,7 +100,7 @@ def test_a_debt_that_is_settled_in_time_escalates_to_nobody(rounds: Rounds) -> N
     rounds.wanted(MANUAL)
     rounds.bill(TODAY, "1600")
     rounds.round()
-    rounds.wanted(replace(MANUAL, cash=Decimal(9000)))
+    rounds.wanted(MANUAL._replace(cash=Decimal(9000)))
     rounds.round(after=HOUR)
     assert rounds.round(after=4 * HOUR) == []
     assert not [one for one in rounds.book.said if BOSS in one.channels]
@@ -109,7 +108,7 @@ def test_a_debt_that_is_settled_in_time_escalates_to_nobody(rounds: Rounds) -> N
 
 def test_nobody_new_is_called_for_a_debt_while_the_balance_is_above_zero(rounds: Rounds) -> None:
     rounds.account = {"escalate": Escalation(HOUR, (BOSS,))}
-    rounds.wanted(replace(MANUAL, floors=()))
+    rounds.wanted(MANUAL._replace(floors=()))
     rounds.bill(TODAY, "1500.02")
     rounds.round()
     rounds.bill(TODAY, "1499.98")
@@ -136,7 +135,7 @@ def test_nobody_new_is_called_for_a_debt_while_the_balance_is_above_zero(rounds:
 
 
 def test_bills_that_are_corrected_up_and_down_about_zero_make_one_debt(rounds: Rounds) -> None:
-    rounds.wanted(replace(MANUAL, floors=()))
+    rounds.wanted(MANUAL._replace(floors=()))
     for number in range(20):
         rounds.bill(TODAY, "1500.01" if number % 2 == 0 else "1499.99")
         rounds.round(after=MINUTE)
@@ -148,12 +147,12 @@ def test_bills_that_are_corrected_up_and_down_about_zero_make_one_debt(rounds: R
 def test_a_top_up_to_just_above_a_floor_ends_it_at_once(rounds: Rounds) -> None:
     rounds.bill(TODAY, "600")
     rounds.round()
-    rounds.wanted(replace(MANUAL, cash=Decimal(1605)))
+    rounds.wanted(MANUAL._replace(cash=Decimal(1605)))
     assert told(rounds.round(after=MINUTE)) == [("balance.recovered", "resolved", "1000", (FINANCE,))]
 
 
 def test_what_bills_of_a_month_show_as_not_paid_counts_and_only_that(database: Database) -> None:
-    rounds = Rounds(database, replace(MANUAL, floors=()), now=datetime(2026, 9, 3, 2, tzinfo=UTC))
+    rounds = Rounds(database, MANUAL._replace(floors=()), now=datetime(2026, 9, 3, 2, tzinfo=UTC))
     owing = row("50", outstanding=Decimal(30))
     rounds.bill(date(2026, 7, 5), owing, told="20260731120000")
     rounds.bill(date(2026, 8, 5), row("100", outstanding=Decimal(20)), told="20260902000000")
@@ -181,7 +180,7 @@ ORDER = row("150", commodity="sfm_tokenplanteams_dp_cn", charge=ChargeKind.SUBSC
 def test_a_prepaid_order_is_paid_when_it_is_ordered_and_its_refund_gives_nothing_back_to_what_is_unsettled(
     database: Database,
 ) -> None:
-    rounds = Rounds(database, replace(MANUAL, cash=Decimal(100), floors=(Decimal(98),)))
+    rounds = Rounds(database, MANUAL._replace(cash=Decimal(100), floors=(Decimal(98),)))
     rounds.bill(TODAY, "3", ORDER)
     (low,) = rounds.round()
     seen = rounds.overview().accounts[0]
@@ -212,7 +211,7 @@ def test_what_is_ordered_after_a_reading_is_not_subtracted_either(database: Data
 
 
 def test_a_month_that_becomes_final_settles_nothing_that_was_paid_when_it_was_ordered(database: Database) -> None:
-    rounds = Rounds(database, replace(MANUAL, floors=()))
+    rounds = Rounds(database, MANUAL._replace(floors=()))
     rounds.bill(date(2026, 7, 5), ORDER, row("5", outstanding=Decimal(0)))
     rounds.bill(TODAY, "1")
     seen = rounds.overview().accounts[0].balance
@@ -221,7 +220,7 @@ def test_a_month_that_becomes_final_settles_nothing_that_was_paid_when_it_was_or
 
 
 def test_bills_that_lack_what_was_billed_before_are_said_to_be_filtered_beside_the_balance(database: Database) -> None:
-    rounds = Rounds(database, replace(MANUAL, floors=(Decimal(2000),)))
+    rounds = Rounds(database, MANUAL._replace(floors=(Decimal(2000),)))
     oss = row("40", product="oss", commodity="oss")
     rounds.bill(date(2026, 8, 20), "1", oss)
     rounds.bill(TODAY, "1")
@@ -262,7 +261,7 @@ def _unseen(rounds: Rounds) -> tuple[str, ...]:
 
 
 def test_the_latest_usage_of_each_category_is_told(database: Database) -> None:
-    rounds = Rounds(database, replace(MANUAL, floors=(Decimal(2000),)))
+    rounds = Rounds(database, MANUAL._replace(floors=(Decimal(2000),)))
     rounds.bill(date(2026, 8, 30), row("1", commodity="sfm_training_public_cn"), row("2", commodity="sfm_training_public_cn"))
     rounds.bill(TODAY, "1", ORDER, row("-3", commodity="sfm_training_public_cn", charge=ChargeKind.REFUND))
     expected = (Category.INFERENCE, TODAY), (Category.TRAINING, date(2026, 8, 30))
@@ -315,7 +314,7 @@ def _by_bills(database: Database, account: AccountId, currency: Currency, cash: 
 # --- a month that becomes final
 
 
-BROKE = replace(MANUAL, cash=Decimal(300), floors=(Decimal(100),))
+BROKE = MANUAL._replace(cash=Decimal(300), floors=(Decimal(100),))
 """Less than September and the first of October cost together."""
 
 
@@ -360,7 +359,7 @@ def test_a_debt_that_only_ends_because_a_month_is_final_is_never_told_as_settled
 
 
 def test_a_little_money_beside_a_month_that_becomes_final_settles_no_debt_either(broke: Rounds) -> None:
-    broke.wanted(replace(BROKE, cash=Decimal(310)))
+    broke.wanted(BROKE._replace(cash=Decimal(310)))
     broke.round(after=HOUR)
     recovered = _recovery(broke)
     assert recovered.facts.by_settlement
@@ -371,7 +370,7 @@ def test_a_little_money_beside_a_month_that_becomes_final_settles_no_debt_either
 
 
 def test_money_that_covers_the_debt_by_itself_settles_it(broke: Rounds) -> None:
-    broke.wanted(replace(BROKE, cash=Decimal(900)))
+    broke.wanted(BROKE._replace(cash=Decimal(900)))
     (recovered,) = broke.round(after=MINUTE)
     assert not recovered.facts.by_settlement
     assert "The debt is settled" in " ".join(Wording(Language.EN, ZONE).text(recovered).split())
@@ -409,7 +408,7 @@ def test_status_says_that_the_cash_is_from_before_a_month_counted_as_settled(bro
 
 def test_cash_that_was_configured_after_a_month_was_final_is_not_called_old(broke: Rounds) -> None:
     broke.now = datetime(2026, 10, 4, 16, 10, tzinfo=UTC)
-    broke.wanted(replace(BROKE, cash=Decimal(10)))
+    broke.wanted(BROKE._replace(cash=Decimal(10)))
     broke.configured()
     balance = broke.overview().accounts[0].balance
     assert balance
@@ -494,7 +493,7 @@ def test_a_balance_that_was_never_read_is_told_when_a_reading_should_have_come(b
 def test_what_was_told_does_not_end_because_nothing_is_known_any_more(rounds: Rounds) -> None:
     rounds.bill(TODAY, "1600")
     rounds.round()
-    rounds.wanted(replace(BY_API, floors=FLOORS))
+    rounds.wanted(BY_API._replace(floors=FLOORS))
     assert rounds.round(after=DAY) == []
     assert {alert.key.rule for alert in rounds.book.known() if alert.is_firing} == {Rule.BALANCE_LOW, Rule.OVERDUE}
     rounds.read(5000)
@@ -526,7 +525,7 @@ def test_a_reading_in_another_currency_is_no_balance_of_this_account(by_api: Rou
 def test_a_crash_between_what_is_remembered_and_what_is_said_loses_neither(rounds: Rounds) -> None:
     rounds.bill(TODAY, "1600")
     rounds.round()
-    rounds.wanted(replace(MANUAL, cash=Decimal(9000)))
+    rounds.wanted(MANUAL._replace(cash=Decimal(9000)))
     rounds.book.is_broken = True
     with pytest.raises(RuntimeError):
         rounds.round(after=MINUTE)

@@ -63,7 +63,7 @@ def test_a_floor_that_is_removed_is_no_recovery(rounds: Rounds) -> None:
     rounds.wanted(balance, POLICY)
     spend(rounds, date(2026, 9, 1), "1")
     assert [one.type for one in rounds.round()] == ["balance.low"]
-    rounds.wanted(replace(balance, floors=()), POLICY)
+    rounds.wanted(balance._replace(floors=()), POLICY)
     (said,) = rounds.round(after=HOUR)
     assert (said.type, said.facts.is_unwatched) == ("alert.resolved", True)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 
@@ -72,7 +71,7 @@ _LINKS = {Site.CN: {Page.RECHARGE: "https://example.com/pay", Page.BILL_DETAILS:
 def test_a_balance_alert_tells_what_spends_the_money_whatever_the_product_and_where_to_pay(database: Database) -> None:
     rounds = Rounds(database, BalancePolicy(floors=(Decimal(500),)))
     names = Names({(Dimension.API_KEY, "1200345"): "chatbot"})
-    rounds.policies = replace(rounds.policies, names=names, links=_LINKS)
+    rounds.policies = rounds.policies._replace(names=names, links=_LINKS)
     chat = row("90", api_key="1200345", model="qwen-max", commodity="sfm_inference_public_cn")
     disk = row("8", api_key="", model="", product="oss", commodity="oss", workspace="")
     seats = row("300", api_key="", model="", commodity="sfm_tokenplanteams_dp_cn", charge=ChargeKind.SUBSCRIPTION)
@@ -98,6 +97,6 @@ def test_a_month_that_has_just_begun_leaves_it_to_the_one_before_what_spends_the
 
 
 def test_a_spend_alert_links_to_bills_and_keys_as_long_as_it_fires(rounds: Rounds) -> None:
-    rounds.policies = replace(rounds.policies, links=_LINKS)
+    rounds.policies = rounds.policies._replace(links=_LINKS)
     rounds.bill(date(2026, 9, 1), "60", told="20260902093000")
     assert _said(rounds).links == ((Page.BILL_DETAILS, "https://example.com/bills"),)

@@ -31,7 +31,7 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 def short(budget: str = "200", *, per: PeriodKind = PeriodKind.DAY, **changes: object) -> FinerBudget:
     """Return a budget for each day, or each week, of everything."""
     plain = FinerBudget("", Match(), Decimal(budget), (WHOLE,), Counts.PAY_AS_YOU_GO, per=per)
-    return replace(plain, **changes)  # type: ignore[arg-type]  # a builder takes any field
+    return plain._replace(**changes)  # type: ignore[arg-type]  # a builder takes any field
 
 
 def research(*budgets: FinerBudget, **changes: object) -> WorkspacePolicy:

@@ -699,7 +699,7 @@ async def test_a_message_that_only_the_night_could_send_goes_out_after_a_week(st
 async def test_two_failing_channels_do_not_keep_each_other_failing(stage: Stage) -> None:
     about = alert(AlertKey(Rule.CHANNEL_FAILING, NamedScope(Subject.CHANNEL, "post")))
     for reason in (Reason.FIRED, Reason.REPEATED, Reason.RESOLVED):
-        said = notification(replace(about, times_told=about.times_told + 1), reason=reason)
+        said = notification(about._replace(times_told=about.times_told + 1), reason=reason)
         stage.book.commit(Verdict((about,), (said,)), {FINANCE: stage.targets}, now=stage.now)
         (claimed,) = stage.outbox.claim(FINANCE, stage.now, 1)
         stage.outbox.settle(claimed.id, at=stage.now, why=f"550 {reason}")

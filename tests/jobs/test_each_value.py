@@ -52,7 +52,7 @@ def test_every_key_is_watched_from_its_first_bill_on(database: Database) -> None
 
 
 def test_in_a_workspace_only_its_own_values_count(database: Database) -> None:
-    policy = WorkspacePolicy(WorkspaceId("llm-a"), budgets=(replace(KEYS, for_each="model"),), channels=(FINANCE,))
+    policy = WorkspacePolicy(WorkspaceId("llm-a"), budgets=(KEYS._replace(for_each="model"),), channels=(FINANCE,))
     rounds = Rounds(database, workspaces=(policy,))
     rounds.bill(
         FIRST, row("50", workspace=WorkspaceId("llm-a"), model="a"), row("90", workspace=WorkspaceId("llm-b"), model="b")
@@ -61,7 +61,7 @@ def test_in_a_workspace_only_its_own_values_count(database: Database) -> None:
 
 
 def test_tags_and_workspaces_have_budgets_of_their_own(database: Database) -> None:
-    team, place = replace(KEYS, name="team", for_each="tag:team"), replace(KEYS, name="place", for_each="workspace")
+    team, place = KEYS._replace(name="team", for_each="tag:team"), KEYS._replace(name="place", for_each="workspace")
     rounds = Rounds(database, account={"budgets": (team, place)})
     tags = ('{"team":"search/ads"}', '{"team":"lab"}', '{"other":"lab"}', "")
     rounds.bill(FIRST, *(row("25", workspace=WorkspaceId(f"llm-{len(one)}"), tags=one) for one in tags))
@@ -73,7 +73,7 @@ def test_tags_and_workspaces_have_budgets_of_their_own(database: Database) -> No
 
 def test_what_counts_and_what_matches_holds_for_each_value(database: Database) -> None:
     match = Match(((Dimension.MODEL, "qwen*"),))
-    rounds = Rounds(database, account={"budgets": (replace(KEYS, match=match, counts=Counts.PAY_AS_YOU_GO),)})
+    rounds = Rounds(database, account={"budgets": (KEYS._replace(match=match, counts=Counts.PAY_AS_YOU_GO),)})
     rounds.bill(
         FIRST,
         row("45", api_key="1", model="qwen-max"),
@@ -86,7 +86,7 @@ def test_what_counts_and_what_matches_holds_for_each_value(database: Database) -
 
 def test_each_value_has_a_forecast_of_its_own(database: Database) -> None:
     foreseen = Threshold(share=Decimal(1), is_forecast=True)
-    rounds = Rounds(database, account={"budgets": (replace(KEYS, budget=Decimal(290), thresholds=(foreseen,), exceptions=()),)})
+    rounds = Rounds(database, account={"budgets": (KEYS._replace(budget=Decimal(290), thresholds=(foreseen,), exceptions=()),)})
     told: dict[str, str] = {}
     for number in range(8):
         rounds.bill(FIRST + number * DAY, row("10", api_key="1"), row("9", api_key="2"))
@@ -102,7 +102,7 @@ def test_the_state_of_an_account_is_that_of_its_worst_value(database: Database) 
 
 def test_what_reached_nobody_goes_to_the_channels_of_its_own_threshold(database: Database) -> None:
     thresholds = (replace(NEARLY, channels=(OPS,)), USED_UP)
-    rounds = Rounds(database, account={"budgets": (replace(KEYS, thresholds=thresholds),)})
+    rounds = Rounds(database, account={"budgets": (KEYS._replace(thresholds=thresholds),)})
     rounds.bill(FIRST, row("40", api_key="1"))
     [nearly] = rounds.round(after=DAY)
     rounds.bill(FIRST + DAY, row("50", api_key="4"))
@@ -135,7 +135,7 @@ def test_what_is_no_longer_watched_ends_with_a_word_and_is_not_corrected(databas
     rounds = Rounds(database, account={"budgets": (KEYS,)})
     rounds.bill(FIRST, row("50", api_key="1"))
     assert said(rounds) == {"account/key/1": "100%"}
-    rounds.account = {"budgets": (replace(KEYS, exceptions=(("1", None),)),)}
+    rounds.account = {"budgets": (KEYS._replace(exceptions=(("1", None),)),)}
     rounds.wanted(None)
     rounds.bill(FIRST, row("1", api_key="5"), told="20260905000000")
     [over] = rounds.round(after=DAY)
@@ -145,7 +145,7 @@ def test_what_is_no_longer_watched_ends_with_a_word_and_is_not_corrected(databas
 
 def test_a_correction_and_a_reminder_that_reached_nobody_go_again_to_all_they_were_for(database: Database) -> None:
     thresholds = (replace(NEARLY, channels=(OPS,)), USED_UP)
-    rounds = Rounds(database, account={"budgets": (replace(KEYS, thresholds=thresholds),), "remind": DAY})
+    rounds = Rounds(database, account={"budgets": (KEYS._replace(thresholds=thresholds),), "remind": DAY})
     rounds.bill(FIRST, row("50", api_key="1"))
     rounds.round(after=DAY)
     [reminder] = rounds.round(after=DAY)
@@ -160,7 +160,7 @@ def test_a_correction_and_a_reminder_that_reached_nobody_go_again_to_all_they_we
     [refunded] = rounds.round(after=DAY)
     assert nearly.channels == refunded.channels == ways_of(refunded, around) == (OPS,)
     only_ops = replace(rounds.policies.accounts[0], channels=(OPS,))
-    later = replace(around, policies=replace(rounds.policies, accounts=(only_ops,)))
+    later = replace(around, policies=rounds.policies._replace(accounts=(only_ops,)))
     assert ways_of(reminder, later) == (OPS,), "a channel that the policy no longer names is left alone"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 
@@ -232,7 +231,7 @@ def test_another_product_and_other_dimensions_are_not_reported(database: Databas
 
 def test_names_are_told_and_every_dimension_can_be_new(rounds: Rounds) -> None:
     names = Names({(Dimension.API_KEY, "77"): "chatbot", (Dimension.WORKSPACE, "llm-b"): "Research"})
-    rounds.policies = replace(rounds.policies, names=names)
+    rounds.policies = rounds.policies._replace(names=names)
     new = row("1", workspace=WorkspaceId("llm-b"), api_key="77", model="m", channel="app", item="i", commodity="c", region="r")
     rounds.bill(FIRST + 2 * DAY, new)
     [said] = rounds.round()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 
@@ -83,7 +82,7 @@ def test_each_runway_is_told_once_as_it_comes_near(rounds: Rounds) -> None:
 
 def test_money_that_comes_in_ends_every_runway_with_one_word_that_names_it(rounds: Rounds) -> None:
     pass_days(rounds, *["10"] * 28)
-    rounds.wanted(replace(LASTING, cash=Decimal(1000)))
+    rounds.wanted(LASTING._replace(cash=Decimal(1000)))
     (ended,) = rounds.round(after=MINUTE)
     assert (ended.type, ended.facts.threshold, ended.facts.also) == ("balance.recovered", "3d", ("7d",))
     assert ended.facts.top_up == TopUp(cny(700), rounds.now)
@@ -91,17 +90,17 @@ def test_money_that_comes_in_ends_every_runway_with_one_word_that_names_it(round
 
 
 def test_an_overdue_account_that_recovers_says_so_once_and_its_runway_with_it(rounds: Rounds) -> None:
-    rounds.wanted(replace(LASTING, floors=(Decimal(50),)))
+    rounds.wanted(LASTING._replace(floors=(Decimal(50),)))
     pass_days(rounds, *["10"] * 31)
     assert [one.type for one in rounds.book.said][-1] == "balance.overdue"
-    rounds.wanted(replace(LASTING, cash=Decimal(2000), floors=(Decimal(50),)))
+    rounds.wanted(LASTING._replace(cash=Decimal(2000), floors=(Decimal(50),)))
     (recovered,) = rounds.round(after=MINUTE)
     assert (recovered.facts.threshold, recovered.facts.also) == ("", ("50", "3d", "7d"))
     assert not [alert for alert in rounds.book.known() if alert.is_firing]
 
 
 def test_a_runway_that_wavers_about_its_threshold_is_told_once(rounds: Rounds) -> None:
-    rounds.wanted(replace(LASTING, runway=(7 * DAY,)))
+    rounds.wanted(LASTING._replace(runway=(7 * DAY,)))
     pass_days(rounds, *["10"] * 23)
     for number in range(12):
         rounds.bill(FIRST + 22 * DAY, "10" if number % 2 else "20")
@@ -112,7 +111,7 @@ def test_a_runway_that_wavers_about_its_threshold_is_told_once(rounds: Rounds) -
 def test_nobody_is_reminded_of_a_runway_that_the_figures_deny(rounds: Rounds) -> None:
     """A credit makes it longer again; until two days of data are clear of it the alert holds, and says nothing."""
     rounds.account = {"remind": DAY}
-    rounds.wanted(replace(LASTING, runway=(7 * DAY,)))
+    rounds.wanted(LASTING._replace(runway=(7 * DAY,)))
     assert [one[:3] for one in pass_days(rounds, *["10"] * 23)] == [
         ("balance.runway", "fired", "7d"),
         ("balance.runway", "repeated", "7d"),
@@ -243,7 +242,7 @@ def test_a_subscription_counts_in_a_forecast_as_it_stands(database: Database) ->
         FinerBudget(counts.value, Match(((Dimension.MODEL, "*"),)), Decimal(budget), (of_forecast(100),), counts)
         for counts, budget in thresholds.items()
     )
-    above = tuple(replace(one, name=f"above {one.name}", budget=(one.budget or 0) + Decimal(1)) for one in finer)
+    above = tuple(one._replace(name=f"above {one.name}", budget=(one.budget or 0) + Decimal(1)) for one in finer)
     rounds = Rounds(database, None, (watched(of_forecast(100), budget=10_000, more=finer + above),))
     for number in range(8):
         order = [row("120", charge=ChargeKind.SUBSCRIPTION), row("-20", charge=ChargeKind.SUBSCRIPTION_REFUND)]
@@ -330,7 +329,7 @@ def test_a_runway_is_too_old_to_tell_and_its_alert_neither_fires_nor_ends(rounds
         rounds.bill(FIRST + number * DAY, "10")
     assert [one[:3] for one in told(rounds.round())] == [("balance.runway", "fired", "3d")]
     assert rounds.round(after=OLD) == []
-    rounds.wanted(replace(LASTING, cash=Decimal(1000)))
+    rounds.wanted(LASTING._replace(cash=Decimal(1000)))
     assert rounds.round(after=MINUTE) == []
     assert [alert.is_firing for alert in rounds.book.known()] == [True, True]
 
@@ -338,7 +337,7 @@ def test_a_runway_is_too_old_to_tell_and_its_alert_neither_fires_nor_ends(rounds
 def test_a_floor_that_is_reached_by_old_data_says_that_nobody_can_tell_how_long_it_lasts(rounds: Rounds) -> None:
     pass_days(rounds, *["10"] * 10)
     rounds.now += OLD
-    rounds.wanted(replace(LASTING, floors=(Decimal(250),)))
+    rounds.wanted(LASTING._replace(floors=(Decimal(250),)))
     (low,) = rounds.round()
     assert (low.type, low.facts.runway, low.facts.too_old) == ("balance.low", None, True)
     assert "How long it lasts" in Wording(Language.EN, ZONE).text(low)

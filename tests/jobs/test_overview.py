@@ -302,7 +302,7 @@ def test_an_account_without_any_bill_beside_one_that_has_some_is_no_verdict(roun
     other = replace(rounds.policies.accounts[0], account=AccountId("5000000000000003"), name="other", budget=Decimal(100))
     spent(rounds, "10")
     assert not rounds.overview().is_stale
-    rounds.policies = replace(rounds.policies, accounts=(*rounds.policies.accounts, other))
+    rounds.policies = rounds.policies._replace(accounts=(*rounds.policies.accounts, other))
     overview = rounds.overview()
     assert overview.is_stale
     assert [account.mark for account in overview.accounts] == [BudgetState.NONE, BudgetState.UNKNOWN]
@@ -390,7 +390,7 @@ def test_finer_budgets_stand_beneath_their_workspace_each_with_its_own_state(rou
 
 def test_a_workspace_stands_in_the_account_in_which_it_turned_up(rounds: Rounds) -> None:
     other = replace(rounds.policies.accounts[0], account=AccountId("5000000000000003"), name="other")
-    rounds.policies = replace(rounds.policies, accounts=(*rounds.policies.accounts, other))
+    rounds.policies = rounds.policies._replace(accounts=(*rounds.policies.accounts, other))
     assert [len(account.workspaces) for account in rounds.overview().accounts] == [1, 1]
     spent(rounds, "10")
     assert [len(account.workspaces) for account in rounds.overview().accounts] == [1, 0]

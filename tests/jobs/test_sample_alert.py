@@ -89,7 +89,7 @@ def test_it_shows_an_alert_of_the_first_budget_that_the_channel_is_for() -> None
 def test_a_workspace_is_called_as_names_call_it_and_any_budget_can_be_shown() -> None:
     workspace = replace(RESEARCH, name="", budget=Decimal("9" * 28))
     names = Names({(Dimension.WORKSPACE, "llm-a"): "Search"})
-    sample = _sample(FIRST, policies=replace(POLICIES, workspaces=(workspace,), names=names))
+    sample = _sample(FIRST, policies=POLICIES._replace(workspaces=(workspace,), names=names))
     assert sample.facts.name == "Search"
     assert "Alerts that come here: Search." in " ".join(Wording(Language.EN, ZONE).text(sample).split())
     assert sample.facts.budget == Money(Decimal("9" * 28), Currency("CNY"))

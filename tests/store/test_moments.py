@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -40,7 +39,7 @@ def test_nothing_waits_for_a_moment_of_a_wrong_clock(database: Database, wrong: 
     assert correct_moments(database, NOON) == wrong
     assert book.revision() > before
     assert health.sources() == (SourceHealth(INBOX, NOON, last_bill_at=NOON),)
-    assert book.known() == (replace(stale, since=NOON, told_at=NOON),)
+    assert book.known() == (stale._replace(since=NOON, told_at=NOON),)
     assert correct_moments(database, NOON) is None
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -58,7 +57,7 @@ def _check_all(place: Place, *, strict: bool, as_json: bool) -> Exit:
     except ConfigError as error:
         if not as_json:
             raise
-        print_json({**_NOTHING, "mistakes": [asdict(one) for one in error.mistakes]})
+        print_json({**_NOTHING, "mistakes": [one._asdict() for one in error.mistakes]})
         return Exit.CONFIG
     settings = examined.settings
     notes = list(_notes(settings))
@@ -66,7 +65,7 @@ def _check_all(place: Place, *, strict: bool, as_json: bool) -> Exit:
     warnings = examined.warnings(seen)
     watched = watched_by(settings.policies, seen)
     if as_json:
-        told = {"warnings": [asdict(one) for one in warnings], "notes": notes, "policy": policy_json(settings, watched)}
+        told = {"warnings": [one._asdict() for one in warnings], "notes": notes, "policy": policy_json(settings, watched)}
         print_json({**_NOTHING, **told})
     else:
         _print_conditions(path, settings, watched, warnings, notes)

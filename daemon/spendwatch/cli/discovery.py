@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 from textwrap import fill
@@ -134,7 +134,7 @@ def discover(files: Sequence[Path], reader: ReadingProcess, progress: Progress, 
     Bills without an account or a currency, or with ids that a spreadsheet has shortened, may be understood once others
     have shown the accounts: then all are read again.
     """
-    hints, assumed = replace(hints, currency=hints.currency or NONE_NAMED), frozenset[AccountId]()
+    hints, assumed = hints._replace(currency=hints.currency or NONE_NAMED), frozenset[AccountId]()
     found = _read(files, reader, progress, hints, assumed)
     for _ in range(_MOST_READINGS - 1):
         known = {one.account: one.currency for one in found.accounts}
@@ -143,7 +143,7 @@ def discover(files: Sequence[Path], reader: ReadingProcess, progress: Progress, 
         if found.is_clear or known == hints.currencies:
             break
         assumed |= {one.account for one in found.accounts if one.is_currency_assumed}
-        hints = replace(hints, currencies=known)
+        hints = hints._replace(currencies=known)
         found = _read(files, reader, progress, hints, assumed)
     return found
 

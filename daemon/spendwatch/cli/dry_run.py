@@ -74,7 +74,7 @@ def copied_app(settings: Settings) -> Iterator[tuple[App, HeardBook]]:
     with scratch_database() as database:
         place, book = Path(database.place), HeardBook(database)
         scratch = replace(settings, state=str(place), spool=place.with_name("spool"), fetched=place.with_name("sources"))
-        with closing(App(scratch, replace(Store.of(database), book=book))) as app:
+        with closing(App(scratch, Store.of(database)._replace(book=book))) as app:
             app.follow_up = timedelta()
             _copy(settings, app.store)
             yield app, book

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -69,7 +68,7 @@ def import_files(
             return _import(app, book, files, name, as_json=as_json, is_dry=True)
     with opened_store(settings) as store:
         book = HeardBook(store.database)
-        app = App(settings, replace(store, book=book), reader=reader)
+        app = App(settings, store._replace(book=book), reader=reader)
         return _import(app, book, files, name, progress, as_json=as_json)
 
 

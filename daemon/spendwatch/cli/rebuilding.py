@@ -39,7 +39,7 @@ def rebuilt(
     with scratch_database() as database:
         scratch = replace(settings, state=database.place, spool=Path(database.place).with_name("spool"))
         # The memory tells which of the files are originals.
-        with closing(App(scratch, replace(Store.of(database), memory=store.memory))) as app:
+        with closing(App(scratch, Store.of(database)._replace(memory=store.memory))) as app:
             yield _Rebuilding(app, statements, files).done()
 
 

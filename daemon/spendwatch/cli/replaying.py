@@ -139,8 +139,8 @@ def _alerts_at(store: Store, moment: datetime) -> Iterator[Alert]:
         if alert.since < moment:
             said = [one.created_at for one in store.book.notifications_of(alert.id) if one.created_at < moment]
             is_over = alert.resolved_at is not None and alert.resolved_at < moment
-            course = replace(alert, told_at=max(said, default=alert.since if alert.told_at else None), times_told=len(said))
-            yield course if is_over else replace(course, state=AlertState.FIRING, resolved_at=None)
+            course = alert._replace(told_at=max(said, default=alert.since if alert.told_at else None), times_told=len(said))
+            yield course if is_over else course._replace(state=AlertState.FIRING, resolved_at=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +169,7 @@ class Balances:
         manual = tuple(self._configured(one, now) for one in self.configured.accounts)
         if manual not in self._as_of:
             accounts = tuple(map(_with_balance, self.configured.accounts, manual))
-            self._as_of[manual] = replace(self.configured, accounts=accounts) if any(manual) else self.configured
+            self._as_of[manual] = self.configured._replace(accounts=accounts) if any(manual) else self.configured
         return self._as_of[manual]
 
     def _configured(self, policy: AccountPolicy, now: datetime) -> RecordedReading | None:
@@ -185,7 +185,7 @@ def _with_balance(policy: AccountPolicy, known: RecordedReading | None) -> Accou
     if known is None or policy.balance is None or known.reading.cash is None or known.reading.credit is None:
         return policy
     cash, credit = known.reading.cash.amount, known.reading.credit.amount
-    return replace(policy, balance=replace(policy.balance, cash=cash, credit=credit))
+    return replace(policy, balance=policy.balance._replace(cash=cash, credit=credit))
 
 
 def _moved(one: RecordedReading, now: datetime) -> RecordedReading:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple, NewType
@@ -134,8 +134,7 @@ class Matter(NamedTuple):
     period: str
 
 
-@dataclass(frozen=True, slots=True)
-class AlertKey:
+class AlertKey(NamedTuple):
     """What a condition is about, apart from when: the same key may have several episodes."""
 
     rule: Rule
@@ -168,8 +167,7 @@ def alert_id(key: AlertKey, episode: int) -> AlertId:
     return AlertId(hashlib.sha256(content.encode()).hexdigest()[:20])
 
 
-@dataclass(frozen=True, slots=True)
-class Alert:
+class Alert(NamedTuple):
     """A condition with a history."""
 
     id: AlertId
@@ -198,7 +196,7 @@ class Alert:
 
     def told_again(self, amount: str, now: datetime) -> Alert:
         """Return the alert as it is once it has been put into words again, at that spend or available balance."""
-        return replace(self, told_at=now, times_told=self.times_told + 1, told_amount=amount)
+        return self._replace(told_at=now, times_told=self.times_told + 1, told_amount=amount)
 
     @property
     def is_firing(self) -> bool:

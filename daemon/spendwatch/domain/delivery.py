@@ -60,8 +60,7 @@ class HoldReason(StrEnum):
     """An action that is not requested, and never will be."""
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(NamedTuple):
     """One message that waits, or waited, for its channel."""
 
     notification: NotificationId
@@ -199,8 +198,7 @@ OPEN = Route()
 """Of a channel that is spared nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Silence:
+class Silence(NamedTuple):
     """A person wants to hear nothing of some alerts for a while. What is left empty fits everything."""
 
     id: str

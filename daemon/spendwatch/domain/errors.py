@@ -22,7 +22,6 @@ SpendwatchError
 from __future__ import annotations
 
 import errno
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -149,8 +148,7 @@ def what_to_do(error: OSError) -> str:
     return _ADVICE.get(error.errno or 0, "")
 
 
-@dataclass(frozen=True, slots=True)
-class ConfigMistake:
+class ConfigMistake(NamedTuple):
     """One mistake in a configuration file, with its place. `line` and `column` count from 1."""
 
     file: str

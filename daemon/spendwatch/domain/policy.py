@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -123,8 +123,7 @@ def threshold_text(label: str, at: Money, budget: Money | None) -> str:
     return f"{share} of {budget}" if budget else share
 
 
-@dataclass(frozen=True, slots=True)
-class FinerBudget:
+class FinerBudget(NamedTuple):
     """A budget for what `match` picks out of a workspace or an account, or for each value that bills name in a column.
 
     One for a day or a week without a name is for all of the workspace or account.
@@ -199,8 +198,7 @@ class WorkspacePolicy(_SpendPolicy):
     """Pins the policy to one account; else it holds in whichever account the workspace turns up."""
 
 
-@dataclass(frozen=True, slots=True)
-class Escalation:
+class Escalation(NamedTuple):
     """Additional channels for an alert that fires for so long while nobody acknowledges it."""
 
     after: timedelta
@@ -209,8 +207,7 @@ class Escalation:
     """Milder alerts are not escalated."""
 
 
-@dataclass(frozen=True, slots=True)
-class BalancePolicy:
+class BalancePolicy(NamedTuple):
     """Where the balance comes from, and when to notify about it."""
 
     cash: Decimal | None = None
@@ -223,8 +220,7 @@ class BalancePolicy:
     """Older readings are shown as stale; None: it never gets old by itself."""
 
 
-@dataclass(frozen=True, slots=True)
-class FirstCosts:
+class FirstCosts(NamedTuple):
     """Which first costs of an account are reported."""
 
     of: tuple[Dimension, ...]
@@ -259,11 +255,10 @@ def with_name(value: str, name: str) -> str:
     return f"{name} ({value})" if name else value
 
 
-@dataclass(frozen=True, slots=True)
-class Names:
+class Names(NamedTuple):
     """What people call the ids of bills: `chatbot` for the API key 1200345."""
 
-    known: Mapping[tuple[Dimension, str], str] = field(default_factory=dict)
+    known: Mapping[tuple[Dimension, str], str] = {}
 
     def of(self, dimension: Dimension, value: str) -> str:
         """Return the configured name of a value; empty where it has none."""
@@ -277,8 +272,7 @@ class Names:
 NO_NAMES = Names()
 
 
-@dataclass(frozen=True, slots=True)
-class Policies:
+class Policies(NamedTuple):
     """Everything that the judgement needs to know about what is wanted."""
 
     accounts: tuple[AccountPolicy, ...]
@@ -289,7 +283,7 @@ class Policies:
     """Product codes that count as spend."""
     month_final_on: int
     names: Names = NO_NAMES
-    links: Mapping[Site, Mapping[Page, str]] = field(default_factory=dict)
+    links: Mapping[Site, Mapping[Page, str]] = {}
     public_url: str = ""
     """Where people reach our own page; empty where they do not."""
     """The addresses of the console's pages; what is left out is not linked to."""
@@ -332,8 +326,7 @@ def asked(thresholds: Iterable[Threshold], usual: tuple[ChannelName, ...], label
     return tuple(dict.fromkeys(name for names in wanted for name in names))
 
 
-@dataclass(frozen=True, slots=True)
-class Watch:
+class Watch(NamedTuple):
     """One watched budget: scope, selection, amount, thresholds, channels."""
 
     scope: BudgetScope

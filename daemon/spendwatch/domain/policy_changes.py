@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import fields, is_dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
 from datetime import timedelta
 from decimal import Decimal
 
 from spendwatch.domain.money import shown
 from spendwatch.domain.period import duration_text
-from spendwatch.domain.policy import AccountPolicy, Escalation, FinerBudget, Policies, Threshold, WorkspacePolicy
+from spendwatch.domain.policy import (
+    AccountPolicy,
+    BalancePolicy,
+    Escalation,
+    FinerBudget,
+    FirstCosts,
+    Policies,
+    Threshold,
+    WorkspacePolicy,
+)
+from spendwatch.domain.scope import Match
 
 _OF_ALL = ("operators", "operators_remind", "operators_escalate", "products", "month_final_on")
 
@@ -24,7 +34,7 @@ def policy_changes(before: Policies, after: Policies) -> Iterator[str]:
             yield f"{title} is no longer watched"
             continue
         changed = new[key][1]
-        for field in (one.name for one in fields(policy) if one.name not in {"account", "workspace", "budgets"}):
+        for field in (name for name in _fields_of(policy) if name not in {"account", "workspace", "budgets"}):
             label = f"{field.replace('_', ' ')} of {title}"
             yield from _changed(label, getattr(policy, field), getattr(changed, field))
     for title, policy in (new[key] for key in new if key not in old):
@@ -33,6 +43,10 @@ def policy_changes(before: Policies, after: Policies) -> Iterator[str]:
 
 
 _Policy = AccountPolicy | WorkspacePolicy | FinerBudget
+
+
+def _fields_of(policy: _Policy) -> Sequence[str]:
+    return policy._fields if isinstance(policy, FinerBudget) else [one.name for one in fields(policy)]
 
 
 def _by_key(policies: Policies) -> Mapping[object, tuple[str, _Policy]]:
@@ -64,11 +78,10 @@ def _text(value: object) -> str:
             text = value.label + (f" to {_text(value.channels)}" if value.channels else "")
         case Escalation():
             text = f"after {_text(value.after)} to {_text(value.channels)} from {value.severity.value} on"
+        case BalancePolicy() | FirstCosts() | Match():
+            text = ", ".join(f"{name} {_text(part)}" for name, part in value._asdict().items() if part)
         case tuple():
             text = ", ".join(map(_text, value))
-        case _ if is_dataclass(value):
-            parts = ((one.name, getattr(value, one.name)) for one in fields(value))
-            text = ", ".join(f"{name} {_text(part)}" for name, part in parts if part)
         case _:
             text = "" if value is None else str(value)
     return text or "none"

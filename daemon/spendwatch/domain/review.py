@@ -120,7 +120,7 @@ def _review_group(group: Sequence[Condition], known: AlertsKnown, now: datetime)
         over = _resolve(ended, known, now)
         if over.notifications and ended[-1].lapses:
             # It says how things stand by the new configuration, and so it speaks for what was recorded without a word.
-            silent = (alert if alert.told_at else replace(alert, told_at=now) for alert in verdict.alerts)
+            silent = (alert if alert.told_at else alert._replace(told_at=now) for alert in verdict.alerts)
             verdict = Verdict(tuple(silent), verdict.notifications)
         verdict += over
     if not any(condition.remind or condition.escalate for condition in holding):
@@ -162,13 +162,13 @@ def _resolve(ended: Sequence[Condition], known: AlertsKnown, now: datetime) -> V
     """Return the alerts that end, and one notification of the gravest, unless nobody was told of them."""
     speaks = ended[-1].is_news is not False
     over = [
-        replace(before, state=AlertState.RESOLVED, resolved_at=now, lapsed=condition.lapses)
+        before._replace(state=AlertState.RESOLVED, resolved_at=now, lapsed=condition.lapses)
         for condition in ended
         if (before := known.latest(condition.key))
     ]
     if not speaks:
         return Verdict(tuple(over))
-    told = (replace(alert, told_at=now, told_amount=one.amount) for alert, one in zip(over, ended, strict=True))
+    told = (alert._replace(told_at=now, told_amount=one.amount) for alert, one in zip(over, ended, strict=True))
     return Verdict(tuple(told), (_say_all(over[-1], Reason.RESOLVED, ended, known, now),))
 
 
@@ -205,7 +205,7 @@ def _escalate(holding: Sequence[Condition], firing: Sequence[Alert], known: Aler
     if not is_due:
         return None
     gravest, wanted, alert = waiting[-1]
-    alerts = tuple(replace(alert, escalated_at=now) for _, _, alert in waiting)
+    alerts = tuple(alert._replace(escalated_at=now) for _, _, alert in waiting)
     also = tuple(condition.key.threshold for condition, _, _ in reversed(waiting[:-1]))
     facts = replace(gravest.told(also), escalated_after=wanted.after)
     return Verdict(alerts, (say(alert, Reason.ESCALATED, wanted.channels, facts, now),))
@@ -229,7 +229,7 @@ def expire(known: AlertsKnown, conditions: Sequence[Condition], open_labels: fro
     """End, without a word, what can no longer hold: closed periods, things no longer watched, one-shots of yesterday."""
     judged = {condition.key for condition in conditions if not condition.key.period}
     ended = [
-        replace(alert, state=AlertState.RESOLVED, resolved_at=now)
+        alert._replace(state=AlertState.RESOLVED, resolved_at=now)
         for alert in known.firing()
         if _is_over(alert, judged, open_labels, now)
     ]
@@ -275,7 +275,7 @@ def one_message_per_matter(verdict: Verdict) -> Verdict:
     if not merged:
         return verdict
     for told in (alert for alert, message in merged.items() if message is None):
-        alerts[told] = replace(alerts[told], times_told=0)
+        alerts[told] = alerts[told]._replace(times_told=0)
     said = (merged.get(one.alert, one) if one.reason is Reason.FIRED else one for one in verdict.notifications)
     return Verdict(tuple(alerts.values()), tuple(one for one in said if one))
 

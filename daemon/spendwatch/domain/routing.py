@@ -114,7 +114,7 @@ def route(verdict: Verdict, routing: Routing, firing: Collection[AlertId], *, no
         if row and row.channel in ways:
             by_channel.setdefault(row.channel, []).append(Message(said, row))
         elif row:
-            held.append(replace(row, ended_at=now, dropped=GOES_ELSEWHERE))
+            held.append(row._replace(ended_at=now, dropped=GOES_ELSEWHERE))
             for channel in set(ways).difference(said.channels):
                 by_channel.setdefault(channel, []).append(Message(said))
     for said in verdict.notifications:
@@ -211,7 +211,7 @@ def _ended(
     one: Message, channel: ChannelName, now: datetime, digest: NotificationId = _NOTHING_SENT, *, dropped: str = ""
 ) -> Held:
     row = one.row or Held(one.said.id, channel, now, now, HoldReason.STORM)
-    return replace(row, digest=digest, ended_at=now, dropped=dropped)
+    return row._replace(digest=digest, ended_at=now, dropped=dropped)
 
 
 def _late(one: Message, channel: ChannelName, now: datetime) -> Notification:

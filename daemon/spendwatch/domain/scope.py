@@ -104,8 +104,7 @@ def value_of(column: str, values: Mapping[Dimension, str]) -> str:
     return values.get(_DIMENSIONS[column], "")
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(NamedTuple):
     """Picks roll-up rows: every pattern must fit. Patterns know `*`, `?` and `[…]`; an empty pattern fits the empty value.
 
     The empty pattern of a tag fits rows without that tag, too; `*` wants it to be there.

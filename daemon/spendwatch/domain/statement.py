@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -123,11 +123,10 @@ class Original(NamedTuple):
     """The reader that rejected it, as another one may understand it; empty: the ledger has what it says."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReadingHints:
+class ReadingHints(NamedTuple):
     """What the operator's configuration says where a bill is silent."""
 
-    currencies: Mapping[AccountId, Currency] = field(default_factory=dict)
+    currencies: Mapping[AccountId, Currency] = {}
     """The accounts we know, each with its currency. A bill of another account is refused; no accounts at all means any."""
     account: AccountId | None = None
     """Whose bills these are where neither a line nor the file's name says so."""
@@ -139,8 +138,7 @@ class ReadingHints:
     """What a bill is in that names no currency, of an account that is not known; None: such a bill is refused."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class SeriesKey:
+class SeriesKey(NamedTuple):
     """One account's billing period in one series of files. Two series of a period contain the same charges."""
 
     account: AccountId
@@ -148,8 +146,7 @@ class SeriesKey:
     series: str
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class DayKey:
+class DayKey(NamedTuple):
     """One chunk of the ledger: the lines of one account, billing period and series charged on one day."""
 
     account: AccountId

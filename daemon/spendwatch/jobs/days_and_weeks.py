@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
@@ -109,4 +108,4 @@ def _day_of(key: DayKey) -> date:
 def _reminding(standing: Standing, now: datetime) -> Standing:
     """Return the standing without reminders if its period is over: nothing can be done about it any more."""
     is_over = now.astimezone(PROVIDER_ZONE).date() not in standing.period
-    return standing._replace(watch=replace(standing.watch, remind=None)) if is_over and standing.watch.remind else standing
+    return standing._replace(watch=standing.watch._replace(remind=None)) if is_over and standing.watch.remind else standing

@@ -83,7 +83,7 @@ class LedgerAlarm:
             self._alert = self._alert.told_again("", self._clock())
             self._put(Reason.REPEATED, trouble, channels, operators)
         elif self._alert and not trouble and not self._failing:
-            self._alert = replace(self._alert, state=AlertState.RESOLVED, resolved_at=self._clock())
+            self._alert = self._alert._replace(state=AlertState.RESOLVED, resolved_at=self._clock())
             self._put(Reason.RESOLVED, "", channels, operators)
             self._alert = None
         for place, (not_before, delivery) in list(self._waiting.items()):

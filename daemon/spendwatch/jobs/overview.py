@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, tzinfo
 from decimal import Decimal
 from enum import StrEnum
@@ -170,8 +170,7 @@ class SourceOverview(NamedTuple):
     """Its days beside the provider's own total of the month, where it asks for that."""
 
 
-@dataclass(frozen=True, slots=True)
-class Overview:
+class Overview(NamedTuple):
     """Everything `status` shows."""
 
     as_of: datetime
@@ -181,7 +180,7 @@ class Overview:
     sources: tuple[SourceOverview, ...]
     readings: tuple[ReadingProgress, ...] = ()
     """Long bills that are being read just now."""
-    notified: Mapping[AlertId, int] = field(default_factory=dict)
+    notified: Mapping[AlertId, int] = {}
     """How many deliveries of each alert arrived."""
     undelivered: frozenset[AlertId] = frozenset()
     """Firing alerts whose notification reached nobody."""
@@ -189,7 +188,7 @@ class Overview:
     """Messages that wait for quiet hours, a silence or the end of a storm."""
     matters: tuple[MatterLine, ...] = ()
     """The same alerts, one row for all that are about the same."""
-    acknowledged: Mapping[AlertId, Acknowledgement] = field(default_factory=dict)
+    acknowledged: Mapping[AlertId, Acknowledgement] = {}
     """Who takes care of which of them."""
     is_of_now: bool = True
     """Whether the month is the current one. Balances are those of now, whatever the month."""

@@ -7,7 +7,6 @@ Values stay text, as in the file: a password of digits is no number and an amoun
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -146,7 +145,7 @@ class MainLayers(Layers):
             document = Document(text.place.file, text, list(error.mistakes))
         for one in document.mistakes:
             key = ".".join(part for part in (path_text(path), one.key) if part)
-            self._note(Place(one.file, one.line, one.column), replace(one, key=key))
+            self._note(Place(one.file, one.line, one.column), one._replace(key=key))
         return text if document.tree is None else document.tree
 
     def _files(self) -> Iterator[tuple[str, str, str]]:

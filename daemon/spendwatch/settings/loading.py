@@ -105,13 +105,13 @@ def _still_heard(policy: WorkspacePolicy, settings: Settings, defaults: Defaults
 
     escalate = policy.escalate
     if escalate and (left := there(escalate.channels)):
-        escalate = replace(escalate, channels=left)
+        escalate = escalate._replace(channels=left)
     return replace(
         policy,
         escalate=escalate,
         channels=there(policy.channels) or defaults.channels,
         thresholds=points(policy.thresholds),
-        budgets=tuple(replace(one, channels=there(one.channels), thresholds=points(one.thresholds)) for one in policy.budgets),
+        budgets=tuple(one._replace(channels=there(one.channels), thresholds=points(one.thresholds)) for one in policy.budgets),
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
@@ -211,8 +210,7 @@ def _short_budgets(part: AccountPart | WorkspaceFile | BudgetPart, of: FinerBudg
     for kind, short in ((PeriodKind.DAY, part.daily), (PeriodKind.WEEK, part.weekly)):
         if short:
             said = None if short.thresholds is None else tuple(one.threshold for one in short.thresholds)
-            yield replace(
-                of,
+            yield of._replace(
                 budget=short.budget,
                 spike=None,
                 thresholds=(WHOLE,) if said is None else said,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -32,7 +31,7 @@ held = Table(
 
 def put_held(connection: Connection, rows: Iterable[Held]) -> None:
     """Write down what waits and what waited; what has ended stays as it is."""
-    put_many(connection, held, [asdict(row) for row in rows], _unless_ended)
+    put_many(connection, held, [row._asdict() for row in rows], _unless_ended)
 
 
 def _unless_ended(insertion: Insertion) -> Insertion:

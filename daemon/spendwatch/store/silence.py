@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import datetime
 
 from sqlalchemy import Connection, Select, Table, insert, select, update
@@ -17,7 +16,7 @@ silence = Table("silence", metadata, *columns_of(Silence, key="id"))
 
 def add_silence(connection: Connection, one: Silence, *entries: AuditEntry) -> None:
     """Put a silence on record."""
-    connection.execute(insert(silence).values(asdict(one)))
+    connection.execute(insert(silence).values(one._asdict()))
     add_audit_entries(connection, entries)
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import Column, Connection, Index, Integer, Table, UniqueConstraint, or_, select
 
@@ -15,8 +15,7 @@ from spendwatch.domain.statement import AccountId, Digest, Kind, SourceName, Sta
 from spendwatch.store.columns import Row, begins_with, columns_like, columns_of, insert_into, metadata, upsert
 
 
-@dataclass(frozen=True, slots=True)
-class EnteredStatement:
+class EnteredStatement(NamedTuple):
     """A statement on record, and what the ledger took in from it."""
 
     identity: Digest
@@ -55,7 +54,7 @@ statement = Table(
     UniqueConstraint("identity"),
 )
 
-_SAME = tuple(field.name for field in fields(EnteredStatement) if hasattr(Statement, field.name))
+_SAME = tuple(name for name in EnteredStatement._fields if hasattr(Statement, name))
 """What an entered statement has of the statement itself."""
 
 rejection = Table("rejection", metadata, *columns_of(Rejection, key="digest"), Index(None, "at"))

@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 from http import HTTPStatus
@@ -112,7 +111,7 @@ class Reader:
     def __init__(self, app: App | Known) -> None:
         """Read what that daemon works with."""
         self._app = app
-        self.store = replace(app.store, ledger=KeptLedger(app.store.database))
+        self.store = app.store._replace(ledger=KeptLedger(app.store.database))
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="web")
         self._looking, self._making = threading.Lock(), threading.Lock()
         self._insight = Insight()
