@@ -11,7 +11,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, SecretStr, model_validator
 
-from spendwatch.fields import Closed, must
+from spendwatch.fields import Closed, must, refuse
 from spendwatch.request import is_sendable
 
 ENVIRONMENT = "environment"
@@ -92,11 +92,9 @@ class Connection(Closed):
     @model_validator(mode="after")
     def _has_a_proxy_for_what_is_about_one(self) -> Self:
         if self.proxy is None and (self.no_proxy or self.proxy_auth_file or self.proxy_auth):
-            msg = "no_proxy and proxy_auth_file need also proxy"
-            raise ValueError(msg)
+            refuse("no_proxy and proxy_auth_file need also proxy")
         if self.proxy_auth and ":" not in self.proxy_auth.get_secret_value():
-            msg = "proxy_auth_file must hold user:password"
-            raise ValueError(msg)
+            refuse("proxy_auth_file must hold user:password")
         return self
 
     def credentials(self) -> Mapping[str, str]:
@@ -130,14 +128,11 @@ class AuthorizedConnection(Connection):
     def _has_what_its_auth_needs_and_nothing_else(self) -> Self:
         needed = {Auth.BASIC: "username", Auth.HEADER: "header"}.get(self.auth)
         if needed and not getattr(self, needed):
-            msg = f"auth: {self.auth} needs also {needed}"
-            raise ValueError(msg)
+            refuse(f"auth: {self.auth} needs also {needed}")
         if self.auth is not Auth.NONE and not (self.auth_file or self.auth_secret):
-            msg = f"auth: {self.auth} needs also auth_file"
-            raise ValueError(msg)
+            refuse(f"auth: {self.auth} needs also auth_file")
         if self.header and self.header.lower() in _TAKEN:
-            msg = f"the header {self.header} is reserved"
-            raise ValueError(msg)
+            refuse(f"the header {self.header} is reserved")
         used = {"username": self.auth is Auth.BASIC, "header": self.auth is Auth.HEADER}
         used |= dict.fromkeys(("auth_file", "auth_secret"), self.auth is not Auth.NONE)
         self.refuse_useless(used, f"auth: {self.auth}")
@@ -147,8 +142,7 @@ class AuthorizedConnection(Connection):
         """Refuse a key that would silently mean nothing."""
         useless = [name for name, is_used in used.items() if name in self.model_fields_set and not is_used]
         if useless:
-            msg = f"{here} does not use {', '.join(useless)}"
-            raise ValueError(msg)
+            refuse(f"{here} does not use {', '.join(useless)}")
 
     @property
     def proof(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from importlib import import_module
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, NoReturn
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import (
@@ -107,6 +107,11 @@ def _built(model: type[BaseModel]) -> core_schema.CoreSchema:
 LONGEST_DURATION = timedelta(days=366)
 
 
+def refuse(why: str) -> NoReturn:
+    """Refuse a value, with the reason in words."""
+    raise ValueError(why) from None
+
+
 class Closed(BaseModel):
     """Settings that know all their keys. Values may arrive as text."""
 
@@ -135,8 +140,7 @@ def one_text(value: object) -> str:
     if isinstance(value, str):
         return str(value)
     kind = "a list" if isinstance(value, list) else "keys with values" if isinstance(value, dict) else "nothing"
-    msg = f"must be one value, not {kind}"
-    raise ValueError(msg)
+    refuse(f"must be one value, not {kind}")
 
 
 def duration(value: object) -> timedelta:
@@ -145,8 +149,7 @@ def duration(value: object) -> timedelta:
         return value
     found = parse_duration(one_text(value))
     if found > LONGEST_DURATION:
-        msg = f"longer than a year: {printable(one_text(value))}"
-        raise ValueError(msg)
+        refuse(f"longer than a year: {printable(one_text(value))}")
     return found
 
 
@@ -156,8 +159,7 @@ def _time_zone(value: object) -> ZoneInfo:
         return ZoneInfo(text)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         hint = did_you_mean(text, available_timezones())
-        msg = f"not a time zone: {printable(text)}; {hint or 'write an IANA name like Asia/Shanghai'}"
-        raise ValueError(msg) from None
+        refuse(f"not a time zone: {printable(text)}; {hint or 'write an IANA name like Asia/Shanghai'}")
 
 
 Zone = Annotated[ZoneInfo, PlainValidator(_time_zone, json_schema_input_type=str)]

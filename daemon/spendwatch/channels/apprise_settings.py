@@ -9,7 +9,7 @@ from typing import ClassVar, Literal, Self
 from pydantic import SecretStr, model_validator
 
 from spendwatch.channels.route_settings import Routed
-from spendwatch.fields import PositiveDuration
+from spendwatch.fields import PositiveDuration, refuse
 from spendwatch.letters.language import Language
 
 
@@ -29,6 +29,5 @@ class AppriseConfig(Routed):
     @model_validator(mode="after")
     def _can_be_used(self) -> Self:
         if find_spec("apprise") is None:
-            msg = "needs the package apprise: pip install 'spendwatch[apprise]'"
-            raise ValueError(msg)
+            refuse("needs the package apprise: pip install 'spendwatch[apprise]'")
         return self

@@ -13,7 +13,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from spendwatch.addresses import Network, Reach, is_loopback
 from spendwatch.channels.route_settings import Routed, TemplatesPart
 from spendwatch.connection import Connection
-from spendwatch.fields import Closed, PositiveDuration
+from spendwatch.fields import Closed, PositiveDuration, refuse
 from spendwatch.letters.language import Language
 
 if TYPE_CHECKING:
@@ -63,8 +63,7 @@ class OAuth2(Connection):
     @model_validator(mode="after")
     def _has_some_secret(self) -> Self:
         if not any((self.client_secret_file, self.client_secret, self.refresh_token_file, self.refresh_token)):
-            msg = "needs client_secret_file, refresh_token_file or both"
-            raise ValueError(msg)
+            refuse("needs client_secret_file, refresh_token_file or both")
         return self
 
 
@@ -115,24 +114,19 @@ class EmailConfig(Routed):
     def _are_mailboxes(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
         for text in texts:
             if not _MAILBOX.fullmatch(text):
-                msg = "not a plain mail address like finops@example.com"
-                raise ValueError(msg)
+                refuse("not a plain mail address like finops@example.com")
         if len({text.lower() for text in texts}) < len(texts):
-            msg = "an address stands there twice"
-            raise ValueError(msg)
+            refuse("an address stands there twice")
         return texts
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> EmailConfig:
         if self.auth and (self.security is Security.NONE or not self.username or self.password_file or self.password):
-            msg = "auth: oauth2 needs TLS and username, the mailbox, and no password_file"
-            raise ValueError(msg)
+            refuse("auth: oauth2 needs TLS and username, the mailbox, and no password_file")
         if self.security is Security.NONE and self.username and not is_loopback(self.host):
-            msg = "a password is never sent without TLS, except to this machine; set security: starttls or tls"
-            raise ValueError(msg)
+            refuse("a password is never sent without TLS, except to this machine; set security: starttls or tls")
         if self.username and not (self.username.isprintable() and self.username.strip()):
-            msg = "username holds characters that cannot be sent"
-            raise ValueError(msg)
+            refuse("username holds characters that cannot be sent")
         return self
 
     @property
@@ -156,6 +150,5 @@ def parse_sender(text: str) -> Address:
     mailbox = named["mailbox"] if named else text
     name = named["name"].strip().strip('"') if named else ""
     if not _MAILBOX.fullmatch(mailbox) or not name.isprintable():
-        msg = "not a mail address like alerts@example.com or Spend alerts <alerts@example.com>"
-        raise ValueError(msg)
+        refuse("not a mail address like alerts@example.com or Spend alerts <alerts@example.com>")
     return Address(name, addr_spec=mailbox)

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, SecretStr, model_validator
 
 from spendwatch.channels.webhook_settings import EndpointConfig
+from spendwatch.fields import refuse
 
 Label = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]{0,63}$")]
 
@@ -17,8 +18,7 @@ class ProgramConfig(EndpointConfig):
     @model_validator(mode="after")
     def _gets_no_reports(self) -> Self:
         if self.digest.schedules:
-            msg = "digest: a report is no alert; send it over a channel that people read"
-            raise ValueError(msg)
+            refuse("digest: a report is no alert; send it over a channel that people read")
         return self
 
 

@@ -15,7 +15,7 @@ from pydantic import BeforeValidator, Field, PlainValidator, model_validator
 from spendwatch.domain.delivery import Cadence, QuietHours, Route, Schedule
 from spendwatch.domain.errors import printable
 from spendwatch.domain.policy import Severity
-from spendwatch.fields import Closed, Zone, one_text
+from spendwatch.fields import Closed, Zone, one_text, refuse
 
 _TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])", re.ASCII)
 _CLOCK = re.compile(r"([0-5]?[0-9]) ([01]?[0-9]|2[0-3])", re.ASCII)
@@ -33,8 +33,7 @@ _DAYS: Mapping[str, frozenset[int]] = {
 def _time_of_day(value: object) -> str:
     text = one_text(value)
     if text != _MIDNIGHT and not _TIME.fullmatch(text):
-        msg = f"not a time of day: {printable(text)}; write it like 08:00"
-        raise ValueError(msg)
+        refuse(f"not a time of day: {printable(text)}; write it like 08:00")
     return text
 
 
@@ -43,8 +42,7 @@ def _most(value: object) -> int:
     if text == _UNLIMITED:
         return 0
     if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= _MOST):
-        msg = f"must be a whole number from 1 to {_MOST}, or {_UNLIMITED}, not {printable(text)}"
-        raise ValueError(msg)
+        refuse(f"must be a whole number from 1 to {_MOST}, or {_UNLIMITED}, not {printable(text)}")
     return int(text)
 
 
@@ -72,11 +70,9 @@ class QuietHoursPart(Closed):
     @model_validator(mode="after")
     def _lasts(self) -> Self:
         if self.from_ == _MIDNIGHT:
-            msg = "from: the day begins at 00:00"
-            raise ValueError(msg)
+            refuse("from: the day begins at 00:00")
         if self.from_ == self.to:
-            msg = f"from and to are both {self.to}: for the whole day write from 00:00 to {_MIDNIGHT}"
-            raise ValueError(msg)
+            refuse(f"from and to are both {self.to}: for the whole day write from 00:00 to {_MIDNIGHT}")
         return self
 
     def hours(self, zone: ZoneInfo) -> QuietHours:
@@ -143,11 +139,9 @@ def _schedule(cadence: Cadence, days: Mapping[str, int], wanted: str) -> PlainVa
             return _by_cron(cadence, fields)
         day, _, at = one_text(value).rpartition(" ")
         if not _TIME.fullmatch(at):
-            msg = f"not a time of day: {printable(at)}; write it like 09:00"
-            raise ValueError(msg)
+            refuse(f"not a time of day: {printable(at)}; write it like 09:00")
         if day.strip() not in days:
-            msg = f"must be {wanted}, not {printable(one_text(value))}"
-            raise ValueError(msg)
+            refuse(f"must be {wanted}, not {printable(one_text(value))}")
         return Schedule(cadence, time.fromisoformat(at), days[day.strip()])
 
     return PlainValidator(read, json_schema_input_type=str)
@@ -222,8 +216,7 @@ class Routed(Closed):
     def _has_its_secrets(self) -> Self:
         for name in self.needs:
             if getattr(self, name) is None and getattr(self, f"{name}_file") is None:
-                msg = f"{name}_file is missing: copy what the service shows into a file, and write the file's name here"
-                raise ValueError(msg)
+                refuse(f"{name}_file is missing: copy what the service shows into a file, and write the file's name here")
         return self
 
     def route(self, zone: ZoneInfo) -> Route:

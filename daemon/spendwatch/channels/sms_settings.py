@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, SecretStr, model_validator
 
 from spendwatch.channels.chat_settings import ChatSettings, PerMinute
+from spendwatch.fields import refuse
 
 _Variable = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,64}$")]
 Fact = Literal[
@@ -37,8 +38,7 @@ class SmsConfig(ChatSettings):
     @model_validator(mode="after")
     def _has_distinct_numbers(self) -> Self:
         if len(self.by_target) < len(self.to):
-            msg = "to: these numbers look alike once their middle is masked; use a channel for each"
-            raise ValueError(msg)
+            refuse("to: these numbers look alike once their middle is masked; use a channel for each")
         return self
 
     @property

@@ -11,7 +11,7 @@ from pydantic import Field, SecretStr, field_validator
 
 from spendwatch.channels.route_settings import Routed
 from spendwatch.connection import AuthorizedConnection
-from spendwatch.fields import PositiveDuration
+from spendwatch.fields import PositiveDuration, refuse
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -69,8 +69,7 @@ def signing_keys(secret: SecretStr | None) -> tuple[bytes, ...]:
     texts = secret.get_secret_value().split() if secret else ()
     keys = tuple(_decoded(text, _PREFIX) if text.startswith(_PREFIX) else text.encode() for text in texts)
     if secret and not (keys and all(keys)):
-        msg = "the secret is empty"
-        raise ValueError(msg)
+        refuse("the secret is empty")
     return keys
 
 
@@ -81,14 +80,12 @@ def private_keys(secret: SecretStr | None) -> tuple[Ed25519PrivateKey, ...]:
     try:
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415 -- an extra
     except ImportError:
-        msg = "needs the package cryptography: pip install 'spendwatch[ed25519]'"
-        raise ValueError(msg) from None
+        refuse("needs the package cryptography: pip install 'spendwatch[ed25519]'")
     found = []
     for text in secret.get_secret_value().split():
         key = _decoded(text, _PRIVATE) if text.startswith(_PRIVATE) else b""
         if len(key) not in {32, 64}:
-            msg = "must be an ed25519 key: whsk_ and 32 or 64 bytes in base64"
-            raise ValueError(msg)
+            refuse("must be an ed25519 key: whsk_ and 32 or 64 bytes in base64")
         found.append(Ed25519PrivateKey.from_private_bytes(key[:32]))
     return tuple(found)
 
@@ -103,5 +100,4 @@ def _decoded(text: str, prefix: str) -> bytes:
     try:
         return base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
     except (binascii.Error, ValueError):
-        msg = f"a secret that begins with {prefix} must go on in base64"
-        raise ValueError(msg) from None
+        refuse(f"a secret that begins with {prefix} must go on in base64")

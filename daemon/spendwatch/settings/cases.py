@@ -18,7 +18,7 @@ from spendwatch.domain.period import parse_day
 from spendwatch.domain.policy import AccountPolicy, Severity
 from spendwatch.domain.statement import ChargeKind
 from spendwatch.domain.suggestions import suggestion
-from spendwatch.fields import Closed
+from spendwatch.fields import Closed, refuse
 from spendwatch.settings import Settings
 from spendwatch.settings.layers import Layers
 from spendwatch.settings.loading import read_document, validated
@@ -32,14 +32,12 @@ def _moment(text: str) -> datetime:
     try:
         return datetime.fromisoformat(text)
     except ValueError:
-        msg = f"not a time: {printable(text)}; write it like 2026-09-12 10:00"
-        raise ValueError(msg) from None
+        refuse(f"not a time: {printable(text)}; write it like 2026-09-12 10:00")
 
 
 def _known_type(text: str) -> str:
     if text not in _TYPES:
-        msg = f"there is no alert {printable(text)}; {suggestion(text, _TYPES)}"
-        raise ValueError(msg)
+        refuse(f"there is no alert {printable(text)}; {suggestion(text, _TYPES)}")
     return text
 
 
@@ -85,8 +83,7 @@ class KnownBalance(Closed):
     @model_validator(mode="after")
     def _says_one_thing(self) -> Self:
         if (self.cash is None) == (self.available is None):
-            msg = "write either cash (and credit), or available"
-            raise ValueError(msg)
+            refuse("write either cash (and credit), or available")
         return self
 
 

@@ -9,7 +9,7 @@ from typing import Literal, Self, TypeAlias
 from pydantic import ConfigDict, Field, model_validator
 
 from spendwatch.connection import Connection
-from spendwatch.fields import Closed, PositiveDuration, show_defaults_as_written
+from spendwatch.fields import Closed, PositiveDuration, refuse, show_defaults_as_written
 from spendwatch.settings.value_types import Cash, Floors, RunwayThresholds, refuse_at
 from spendwatch.sources.balances.settings import ApiBalanceConfig, FileBalanceConfig, UrlBalanceConfig
 
@@ -64,6 +64,5 @@ class HeartbeatPart(Connection):
     @model_validator(mode="after")
     def _has_an_address(self) -> Self:
         if self.url_file is None and self.url is None:
-            msg = "needs url_file, or url: the address to ping"
-            raise ValueError(msg)
+            refuse("needs url_file, or url: the address to ping")
         return self

@@ -16,7 +16,7 @@ from spendwatch.domain.errors import printable
 from spendwatch.domain.period import PeriodKind
 from spendwatch.domain.policy import ChannelName, Page, Severity, Site, Threshold
 from spendwatch.domain.scope import Counts, Dimension, portion_of
-from spendwatch.fields import Brief, ByKey, Closed, Later, Zone, one_text
+from spendwatch.fields import Brief, ByKey, Closed, Later, Zone, one_text, refuse
 from spendwatch.settings.layers import MainLayers
 from spendwatch.settings.value_types import (
     NO_LINK,
@@ -68,8 +68,7 @@ class MatchPart(Closed):
     @model_validator(mode="after")
     def _picks_something(self) -> Self:
         if not self.model_fields_set - {"tag"} and not self.tag:
-            msg = "matches nothing: give at least one of api_key, model, channel, type, item, owner, tag"
-            raise ValueError(msg)
+            refuse("matches nothing: give at least one of api_key, model, channel, type, item, owner, tag")
         return self
 
 
@@ -90,15 +89,13 @@ class ThresholdPart(Brief):
 
 def _once_each(parts: list[ThresholdPart]) -> list[ThresholdPart]:
     if twice := repeated(part.at.label for part in parts):
-        msg = f"{twice} is listed twice"
-        raise ValueError(msg)
+        refuse(f"{twice} is listed twice")
     return parts
 
 
 def _share(part: ThresholdPart) -> ThresholdPart:
     if part.at.share is None:
-        msg = f"must be a share like 80%, not the amount {part.at.label}: amounts stand beside the budget they belong to"
-        raise ValueError(msg)
+        refuse(f"must be a share like 80%, not the amount {part.at.label}: amounts stand beside the budget they belong to")
     return part
 
 
@@ -129,8 +126,7 @@ class ShortBudgetPart(Brief):
         for one in (part.at for part in self.thresholds or () if part.at.is_forecast):
             refuse_at("thresholds", f"{one.label} can never be reached: there are forecasts of months only")
         if self.budget is None and not self.thresholds:
-            msg = "watches nothing: add a budget, or thresholds that are amounts"
-            raise ValueError(msg)
+            refuse("watches nothing: add a budget, or thresholds that are amounts")
         return self
 
 
@@ -191,8 +187,7 @@ class BudgetPart(_Budgeted):
             refuse_at("exceptions", "there are exceptions only with for_each")
         others = (self.thresholds, self.spike, self.daily, self.weekly)
         if self.budget is None and not any(others):
-            msg = "watches nothing: add a budget, or thresholds that are amounts"
-            raise ValueError(msg)
+            refuse("watches nothing: add a budget, or thresholds that are amounts")
         return self
 
 
@@ -219,8 +214,7 @@ def _switched(value: object) -> object:
     if isinstance(value, dict):
         return value
     if (text := one_text(value)) not in {"true", "false"}:
-        msg = f"must be true, false or a list of channels, not {printable(text)}"
-        raise ValueError(msg)
+        refuse(f"must be true, false or a list of channels, not {printable(text)}")
     return {} if text == "true" else None
 
 

@@ -21,7 +21,7 @@ from spendwatch.domain.policy import FORECAST, Threshold
 from spendwatch.domain.scope import EACH, TAG, Dimension, can_fit
 from spendwatch.domain.statement import ACCOUNT_ID
 from spendwatch.domain.suggestions import did_you_mean
-from spendwatch.fields import DURATION, duration, must, one_text
+from spendwatch.fields import DURATION, duration, must, one_text, refuse
 
 H = TypeVar("H", bound=Hashable)
 
@@ -136,14 +136,12 @@ def _amount(text: str, what: str = "a plain amount", accepts: str = "digits and 
     try:
         found = parse_amount(text)
     except InvalidAmountError:
-        msg = f"not {what}: {printable(text)}; write {accepts}"
-        raise ValueError(msg) from None
+        refuse(f"not {what}: {printable(text)}; write {accepts}")
     if _LEADING_ZEROS.match(text):
         # Other readers of YAML take 010 for 8.
         meant = _LEADING_ZEROS.sub(lambda zeros: zeros[1], text, count=1)
         meant += ", and no comma within a number" if text.startswith("00") else ""
-        msg = f"leading zeros can be read in two ways: {printable(text)}; write {meant}"
-        raise ValueError(msg)
+        refuse(f"leading zeros can be read in two ways: {printable(text)}; write {meant}")
     return found
 
 
@@ -152,8 +150,7 @@ def threshold(text: str) -> Threshold:
     forecast, space, rest = text.partition(" ")
     is_forecast = forecast == FORECAST
     if is_forecast and not space:
-        msg = f"needs a share or an amount behind it: write {FORECAST} 100%"
-        raise ValueError(msg)
+        refuse(f"needs a share or an amount behind it: write {FORECAST} 100%")
     figure = rest if is_forecast else text
     number = _amount(figure.removesuffix("%"), "a threshold", "a share of the budget like 80%, or an amount like 900.00")
     if number <= 0:
@@ -188,8 +185,7 @@ _EACH = tuple(dimension.value for dimension in EACH)
 def _one_of(text: str, known: Sequence[str], more: str = "") -> str:
     if text not in known:
         hint = did_you_mean(text, known)
-        msg = f"not known: {printable(text)}; one of: {', '.join(known)}{more}" + (f"; {hint}" if hint else "")
-        raise ValueError(msg)
+        refuse(f"not known: {printable(text)}; one of: {', '.join(known)}{more}" + (f"; {hint}" if hint else ""))
     return text
 
 
@@ -261,8 +257,7 @@ def _network(text: str) -> Network:
     try:
         return ip_network(text)
     except ValueError:
-        msg = f"not a network: {printable(text)}; write it like 10.1.0.0/16, without bits after the prefix"
-        raise ValueError(msg) from None
+        refuse(f"not a network: {printable(text)}; write it like 10.1.0.0/16, without bits after the prefix")
 
 
 def repeated(items: Iterable[H]) -> H | None:

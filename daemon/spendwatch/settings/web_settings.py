@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from spendwatch.addresses import address_in, is_loopback
 from spendwatch.domain.errors import printable
-from spendwatch.fields import Closed
+from spendwatch.fields import Closed, refuse
 from spendwatch.settings.urls import split
 from spendwatch.settings.value_types import Networks, Text, fits
 
@@ -25,19 +25,16 @@ def _listen(text: str) -> str:
     found = _LISTEN.fullmatch(text)
     host = found["host"].strip("[]") if found else ""
     if found is None or int(found["port"]) > _MOST_PORTS or (host != "localhost" and address_in(host) is None):
-        msg = f"not an address to listen on: {printable(text)}; write it like 127.0.0.1:8080, 0.0.0.0:8080 or [::1]:8080"
-        raise ValueError(msg)
+        refuse(f"not an address to listen on: {printable(text)}; write it like 127.0.0.1:8080, 0.0.0.0:8080 or [::1]:8080")
     return text
 
 
 def _public(text: str) -> str:
     parts = split(text)
     if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-        msg = f"not the address of a page: {printable(text)}; write it like https://spend.example.com"
-        raise ValueError(msg)
+        refuse(f"not the address of a page: {printable(text)}; write it like https://spend.example.com")
     if parts.username is not None or parts.path.strip("/"):
-        msg = "must be an address alone, without user, password or path, like https://spend.example.com"
-        raise ValueError(msg)
+        refuse("must be an address alone, without user, password or path, like https://spend.example.com")
     return text.rstrip("/")
 
 
@@ -61,14 +58,11 @@ class WebPart(Closed):
     @model_validator(mode="after")
     def _is_guarded(self) -> Self:
         if self.token and len(self.token.get_secret_value().strip()) < SHORTEST_TOKEN:
-            msg = f"the token is too short: {SHORTEST_TOKEN} characters at least; make one with: openssl rand -hex 32"
-            raise ValueError(msg)
+            refuse(f"the token is too short: {SHORTEST_TOKEN} characters at least; make one with: openssl rand -hex 32")
         if bool(self.trusted_proxies) != bool(self.user_header):
-            msg = "trusted_proxies and user_header belong together: the header names the user, and only these may set it"
-            raise ValueError(msg)
+            refuse("trusted_proxies and user_header belong together: the header names the user, and only these may set it")
         if not self.is_loopback and not (self.token_file or self.token or self.trusted_proxies):
-            msg = "everyone who reaches this address could read it: add token_file, or trusted_proxies and user_header"
-            raise ValueError(msg)
+            refuse("everyone who reaches this address could read it: add token_file, or trusted_proxies and user_header")
         return self
 
     @property

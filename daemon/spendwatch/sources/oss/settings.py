@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from spendwatch.addresses import address_in
-from spendwatch.fields import PositiveDuration, show_defaults_as_written
+from spendwatch.fields import PositiveDuration, refuse, show_defaults_as_written
 from spendwatch.sources.provider.credentials_settings import CredentialsConfig, Endpoint
 from spendwatch.sources.shared_settings import DownloadedConfig, Switch
 
@@ -48,34 +48,28 @@ class OssConfig(DownloadedConfig, CredentialsConfig):
     @classmethod
     def _begins_a_key(cls, prefix: str) -> str:
         if prefix.startswith(("/", "\\")):
-            msg = "no key begins with / or \\"
-            raise ValueError(msg)
+            refuse("no key begins with / or \\")
         if not prefix.isprintable() or len(prefix.encode()) > _LONGEST_KEY:
-            msg = f"not the beginning of a key: printable, {_LONGEST_KEY} bytes at most"
-            raise ValueError(msg)
+            refuse(f"not the beginning of a key: printable, {_LONGEST_KEY} bytes at most")
         return prefix
 
     @field_validator("region")
     @classmethod
     def _is_no_host(cls, region: str) -> str:
         if region.startswith(_PROVIDERS_PREFIX):
-            msg = f"write {region.removeprefix(_PROVIDERS_PREFIX)}: the region without the name of the service"
-            raise ValueError(msg)
+            refuse(f"write {region.removeprefix(_PROVIDERS_PREFIX)}: the region without the name of the service")
         return region
 
     @model_validator(mode="after")
     def _can_be_addressed(self) -> Self:
         host = urlsplit(self.endpoint or "").hostname or ""
         if not host and (self.path_style or self.signature is Signature.S3):
-            msg = f"{'path_style' if self.path_style else 'signature: s3'} needs also endpoint"
-            raise ValueError(msg)
+            refuse(f"{'path_style' if self.path_style else 'signature: s3'} needs also endpoint")
         if host.startswith(f"{self.bucket}."):
-            msg = "the endpoint is meant without the bucket"
-            raise ValueError(msg)
+            refuse("the endpoint is meant without the bucket")
         if not self.path_style and (address_in(host) or "." in self.bucket):
             what = "a bucket with points in its name" if "." in self.bucket else "an address as endpoint"
-            msg = f"{what} needs also path_style: true"
-            raise ValueError(msg)
+            refuse(f"{what} needs also path_style: true")
         return self
 
     @property
