@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 import time
+from contextlib import closing
 
 from spendwatch.domain.count import counted
 from spendwatch.lean import without_rich
@@ -52,12 +53,9 @@ def run(place: Place, log_format: str) -> None:
             "daemon_starting", version=__version__, state=store.database.place, database=store.database.version, pid=os.getpid()
         )
         heartbeat = Heartbeat(os.environ, time.monotonic, settings.heartbeat)
-        app = App(settings, store, progress=lambda *_: _progressed(heartbeat, app))
-        app.is_complete = True
-        try:
+        with closing(App(settings, store, progress=lambda *_: _progressed(heartbeat, app))) as app:
+            app.is_complete = True
             asyncio.run(_run(Daemon(app, heartbeat), app, settings))
-        finally:
-            app.close()
 
 
 async def _run(daemon: Daemon, app: App, settings: Settings) -> None:
@@ -121,18 +119,15 @@ def once(place: Place, log_format: str, *, dry_run: bool, as_json: bool) -> int:
 
 
 def _round(settings: Settings, store: Store) -> int:
-    app = App(settings, store)
-    app.is_complete = True
     settled: list[Settled] = []
-    app.on_settled = settled.append
-    try:
+    with closing(App(settings, store)) as app:
+        app.is_complete = True
+        app.on_settled = settled.append
         app.clock_watch.check()
         recovered = store.outbox.take_up()
         if recovered:
             log.warning("deliveries_recovered", count=recovered)
         taken = asyncio.run(app.once())
-    finally:
-        app.close()
     delivered = sum(not one.why for one in settled)
     entered = sum(bool(one.receipt and not one.receipt.repeated) for one in taken)
     done = f"{counted(entered, 'bill')} recorded, {counted(delivered, 'notification')} delivered."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import closing
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -44,7 +45,7 @@ async def _month(scene: Scene, say: Callable[[str], None]) -> None:
     app = App(scene.settings, scene.store, clock=lambda: moment[0])
     say(f"{month.label} again, with an export of the month to date every morning.")
     say(f"Budgets: Research CNY 560, Training CNY 150. The account has CNY {_CASH} in cash.\n")
-    try:
+    with closing(app):
         for day in range(1, month.days):
             moment[0] = now = start + timedelta(days=day, hours=9, minutes=30)
             if day == _LOGIN_PAGE_ON:
@@ -53,8 +54,6 @@ async def _month(scene: Scene, say: Callable[[str], None]) -> None:
                 say(f"{now:%m-%d %H:%M}  somebody recharges the account: its cash is CNY {_CASH_THEN} now")
             scene.tell_balance(_CASH_THEN if day >= _RECHARGED_ON else _CASH, now)
             await _morning(app, scene.folder / "inbox", start, now, say)
-    finally:
-        app.close()
 
 
 async def _morning(app: App, inbox: Path, start: datetime, now: datetime, say: Callable[[str], None]) -> None:

@@ -35,7 +35,7 @@ from spendwatch.sources.files.on_record import OnRecord
 from spendwatch.sources.files.originals import KeptOriginal, folder_at, opened
 from spendwatch.sources.files.shelves import Shelf
 from spendwatch.sources.files.skipped import Once, reason_of
-from spendwatch.sources.files.tree import Tree, make_way
+from spendwatch.sources.files.tree import Tree, kept_open, make_way
 from spendwatch.sources.memory import SourceMemory
 
 _log: FilteringBoundLogger = structlog.get_logger()
@@ -146,23 +146,19 @@ class DownloadStore:
     def resumed_file(self) -> Iterator[Incoming]:
         """Hold the one file that may come in pieces, over several rounds; it stays, unless it is offered or emptied."""
         self._make_folders()
-        file = Incoming(self._place / "incoming" / _RESUMED, is_new=False)
-        try:
+        with contextlib.closing(Incoming(self._place / "incoming" / _RESUMED, is_new=False)) as file:
             yield file
-        finally:
-            file.close()
 
     @contextlib.contextmanager
     def new_file(self) -> Iterator[Incoming]:
         """Hold a new file to write into; unless it is offered, nothing of it stays."""
         self._make_folders()
         path = self._place / "incoming" / f"{secrets.token_hex(16)}.part"
-        file = Incoming(path)
-        try:
-            yield file
-        finally:
-            file.close()
-            path.unlink(missing_ok=True)
+        with contextlib.closing(Incoming(path)) as file:
+            try:
+                yield file
+            finally:
+                path.unlink(missing_ok=True)
 
     @property
     def part(self) -> Part:
@@ -371,12 +367,8 @@ def _move(path: Path, final: Path) -> None:
     _make_private(final.parent)
     path.rename(final)
     # Some file systems cannot; what a power cut undoes is only done again.
-    with contextlib.suppress(OSError):
-        opened = os.open(final.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(opened)
-        finally:
-            os.close(opened)
+    with contextlib.suppress(OSError), kept_open(os.open(final.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)) as folder:
+        os.fsync(folder)
 
 
 def _make_private(folder: Path) -> None:

@@ -11,6 +11,7 @@ from spendwatch.domain.alert import Acknowledgement, Alert, Rule
 from spendwatch.domain.delivery import DeliveryId, DeliveryState, Silence
 from spendwatch.domain.errors import LedgerUnavailableError
 from spendwatch.domain.notification import Delivery
+from spendwatch.fields import refuse
 from spendwatch.settings import Settings
 from spendwatch.state import Store
 from spendwatch.store.audit import AuditEntry
@@ -24,8 +25,7 @@ def acknowledge(
 ) -> str:
     """Note that somebody takes care of these alerts; return until when. `ValueError` where one of them has ended."""
     if over := next((one for one in alerts if one.resolved_at), None):
-        msg = f"{over.id[:8]} ended {when(over.resolved_at, zone)}: there is nothing to acknowledge"
-        raise ValueError(msg)
+        refuse(f"{over.id[:8]} ended {when(over.resolved_at, zone)}: there is nothing to acknowledge")
     end = now + lasts if lasts else None
     until = f"until {when(end, zone)}" if end else "until it ends"
     detail = f"{until}: {comment}" if comment else until
@@ -41,8 +41,7 @@ def take_back(store: Store, alerts: Sequence[Alert], who: str, now: datetime) ->
     ids = [one.alert for one in store.book.acknowledgements() if known.get(one.alert) in matters]
     acknowledged = {known[one] for one in ids}
     if free := next((alert for alert in alerts if alert.key.matter not in acknowledged), None):
-        msg = f"{free.id[:8]} is not acknowledged; see `spendwatch ack --list`"
-        raise ValueError(msg)
+        refuse(f"{free.id[:8]} is not acknowledged; see `spendwatch ack --list`")
     store.book.take_back(ids, [entry("end acknowledgement", one, "", who, now) for one in alerts])
 
 
@@ -79,11 +78,9 @@ def retry(store: Store, settings: Settings, which: DeliveryId, now: datetime) ->
     """Send a delivery again now, even if it is dead; return it. `ValueError` where it, or its channel, is gone."""
     found = next((one for one in store.outbox.find(which) if one.id == which), None)
     if found is None:
-        msg = f"there is no delivery {which!r}"
-        raise ValueError(msg)
+        refuse(f"there is no delivery {which!r}")
     if found.channel not in settings.channels:
-        msg = f"{found.id} cannot be sent: the configuration has no channel {found.channel!r}"
-        raise ValueError(msg)
+        refuse(f"{found.id} cannot be sent: the configuration has no channel {found.channel!r}")
     if found.state is DeliveryState.ATTEMPTING:
         take_up(store)
     store.outbox.requeue(found.id, now=now)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import KW_ONLY, dataclass, replace
 from datetime import datetime
 
 import structlog
@@ -22,19 +22,18 @@ _NOT_OFFERED = frozenset({Failure.PERMISSION, Failure.WRONG_SITE, Failure.REFUSE
 """Of the newer operation: no right to it, not for this kind of account, not known at this site, or no longer what it was."""
 
 
+@dataclass(slots=True, eq=False)
 class ApiBalance:
     """Asks the provider how the account stands."""
 
-    def __init__(
-        self, api: BssClient, *, account: AccountId, currency: Currency, owner: AccountId | None = None, fund_account: str = ""
-    ) -> None:
-        """Ask for that account. `owner` is whose fund account it is, where another account pays for it."""
-        self._api = api
-        self._account = account
-        self._currency = currency
-        self._owner = owner or account
-        self._fund_account = fund_account
-        self._told = ""
+    api: BssClient
+    _: KW_ONLY
+    account: AccountId
+    currency: Currency
+    owner: AccountId | None = None
+    """Whose fund account it is, where another account pays for it."""
+    fund_account: str = ""
+    _told: str = ""
 
     async def read(self, now: datetime) -> BalanceReading:
         """Return what the provider says, or raise `BalanceUnavailableError`."""
@@ -42,17 +41,17 @@ class ApiBalance:
             answer = await self._asked()
         except EndpointError as error:
             raise unavailable(error) from error
-        return replace(answer, account=self._account, read_at=now)
+        return replace(answer, account=self.account, read_at=now)
 
     async def _asked(self) -> BalanceReading:
         try:
-            return self._checked(await self._api.fund_account(self._fund_account), BalanceOperation.FUND_ACCOUNT)
+            return self._checked(await self.api.fund_account(self.fund_account), BalanceOperation.FUND_ACCOUNT)
         except EndpointError as error:
             if error.trouble not in _NOT_OFFERED:
                 raise
             first = error
         try:
-            answer = self._checked(await self._api.account_balance(), BalanceOperation.ACCOUNT)
+            answer = self._checked(await self.api.account_balance(), BalanceOperation.ACCOUNT)
         except EndpointError as error:
             if error.trouble not in _NOT_OFFERED:
                 raise
@@ -60,17 +59,18 @@ class ApiBalance:
             raise EndpointError(msg, error.trouble, retry_after=error.retry_after) from error
         if self._told != str(first):
             self._told = str(first)
-            _log.warning("balance_without_terms", account=self._account, reason=str(first))
+            _log.warning("balance_without_terms", account=self.account, reason=str(first))
         return answer
 
     def _checked(self, answer: BalanceReading, operation: BalanceOperation) -> BalanceReading:
         """Refuse what is no balance of this account: nothing is converted, and no other account's money is shown."""
-        if answer.currency != self._currency:
-            msg = f"{operation}: the balance is in {answer.currency}, the account is configured in {self._currency}"
+        if answer.currency != self.currency:
+            msg = f"{operation}: the balance is in {answer.currency}, the account is configured in {self.currency}"
             raise BalanceUnavailableError(msg, is_lasting=True)
-        if answer.owner is not None and answer.owner != self._owner:
+        owner = self.owner or self.account
+        if answer.owner not in {None, owner}:
             msg = (
-                f"{operation}: this is the balance of {answer.owner}, not of {self._owner}: is it the key of another "
+                f"{operation}: this is the balance of {answer.owner}, not of {owner}: is it the key of another "
                 f'account? If that account pays for this one, write owner: "{answer.owner}" beside from: api'
             )
             raise BalanceUnavailableError(msg, is_lasting=True, trouble=Failure.OTHER_ACCOUNT)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 from collections.abc import Callable, Iterable, Mapping
@@ -15,7 +14,7 @@ from spendwatch.sources.files.identity import Identity
 from spendwatch.sources.files.naming import reason_name, spelled
 from spendwatch.sources.files.shelves import Shelf
 from spendwatch.sources.files.skipped import reason_of
-from spendwatch.sources.files.tree import DEEPEST, enter
+from spendwatch.sources.files.tree import DEEPEST, enter, kept_open
 
 
 def forget(folder: int, originals: Iterable[Original], before: datetime, missed: Callable[[str, str], None]) -> list[str]:
@@ -27,17 +26,12 @@ def forget(folder: int, originals: Iterable[Original], before: datetime, missed:
     sweep = _Sweep(old, before, missed)
     for shelf in Shelf:
         try:
-            opened = enter(folder, shelf)
-        except OSError as error:
-            if error.errno != errno.ENOENT:
-                missed(shelf, reason_of(error))
-            continue
-        try:
-            sweep.sweep(opened, shelf, 0)
+            with kept_open(enter(folder, shelf)) as opened:
+                sweep.sweep(opened, shelf, 0)
+        except FileNotFoundError:
+            pass  # nothing was ever put there
         except OSError as error:
             missed(shelf, reason_of(error))
-        finally:
-            os.close(opened)
     return sweep.removed
 
 
@@ -66,12 +60,10 @@ class _Sweep:
     def _sweep_below(self, above: int, name: str, called: str, depth: int) -> None:
         if depth > DEEPEST:
             return
-        folder, had_removed = enter(above, name), len(self.removed)
-        try:
+        had_removed = len(self.removed)
+        with kept_open(enter(above, name)) as folder:
             is_old = self._is_old(os.fstat(folder))
             self.sweep(folder, called, depth)
-        finally:
-            os.close(folder)
         if is_old or len(self.removed) > had_removed:
             with suppress(OSError):  # something is still in it
                 os.rmdir(name, dir_fd=above)

@@ -14,7 +14,7 @@ from spendwatch.domain.errors import SourceUnavailableError
 from spendwatch.sources.files.identity import Identity
 from spendwatch.sources.files.naming import readable
 from spendwatch.sources.files.skipped import HARD_LINK, LINK, reason_of
-from spendwatch.sources.files.tree import find
+from spendwatch.sources.files.tree import find, kept_open
 
 _TAIL = 64
 """Bytes at the end of a file in which its last character is looked for."""
@@ -43,10 +43,8 @@ def folder_at(path: Path) -> Iterator[int]:
     except OSError as error:
         msg = f"the folder {path} cannot be read: {error.strerror}"
         raise SourceUnavailableError(msg) from error
-    try:
+    with kept_open(folder):
         yield folder
-    finally:
-        os.close(folder)
 
 
 def oddity(seen: os.stat_result) -> str:
@@ -66,12 +64,10 @@ def plain_file(folder: int, name: str) -> Iterator[int]:
         original = os.open(
             place.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC, dir_fd=place.folder
         )
-    try:
+    with kept_open(original):
         if odd := oddity(os.fstat(original)):
             raise OddFileError(odd)
         yield original
-    finally:
-        os.close(original)
 
 
 def path_of(original: int) -> Path:

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from spendwatch.sources.files.identity import Identity
 from spendwatch.sources.files.naming import MANY, reason_name, twins
-from spendwatch.sources.files.tree import Place, enter, find, make_folder, make_way
+from spendwatch.sources.files.tree import Place, enter, find, kept_open, make_folder, make_way
 
 _OURS = os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -76,11 +76,8 @@ def seen_on(folder: int, shelf: Shelf, final: str) -> Identity | None:
 
 def _way_on(folder: int, shelf: Shelf, name: str) -> tuple[Place, str]:
     make_folder(folder, shelf)
-    opened = enter(folder, shelf)
-    try:
+    with kept_open(enter(folder, shelf)) as opened:
         return make_way(opened, name)
-    finally:
-        os.close(opened)
 
 
 def _look(place: Place) -> Identity | None:

@@ -6,7 +6,7 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Collection, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import NamedTuple, Self
 
 from spendwatch.sources.files.naming import MANY, is_temporary, twins
@@ -37,6 +37,15 @@ class Place(NamedTuple):
         os.close(self.folder)
 
 
+@contextmanager
+def kept_open(descriptor: int) -> Iterator[int]:
+    """Give what is open already, and close it at the end of the `with` block."""
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
 def enter(folder: int, name: str) -> int:
     """Open the folder of that name; a link to one is none."""
     return os.open(name, _FOLDER, dir_fd=folder)
@@ -59,10 +68,8 @@ def make_way(folder: int, name: str) -> tuple[Place, str]:
     *way, last = name.split("/")
     here, taken = os.dup(folder), ""
     for step in way:
-        try:
+        with kept_open(here):
             below, called = _made(here, step)
-        finally:
-            os.close(here)
         here, taken = below, f"{taken}{called}/"
     return Place(here, last), taken
 

@@ -22,7 +22,7 @@ from spendwatch.sources.files.on_record import OnRecord
 from spendwatch.sources.files.originals import Offered, folder_at, oddity
 from spendwatch.sources.files.shelves import Shelf, bring_back, lay_beside, put_away, seen_on
 from spendwatch.sources.files.skipped import Once, reason_of
-from spendwatch.sources.files.tree import MOST_FOLDERS, Tree, enter
+from spendwatch.sources.files.tree import MOST_FOLDERS, Tree, enter, kept_open
 from spendwatch.sources.folder.settling import Looks
 
 _log: FilteringBoundLogger = structlog.get_logger()
@@ -145,7 +145,7 @@ class Archive:
         except OSError as error:
             missed(f"{shelf}/", reason_of(error))
             return
-        try:
+        with kept_open(opened):
             tree = Tree(opened, deep=True, shut=(), missed=missed)
             for name, seen in tree.files():
                 if odd := oddity(seen):
@@ -154,8 +154,6 @@ class Archive:
                     yield name, seen
             if tree.is_cut:
                 missed("./", f"has more than {MOST_FOLDERS} folders below it: not all are read")
-        finally:
-            os.close(opened)
 
     def _move(self, folder: int, file: Offered, shelf: Shelf, why: str | None, reader: str) -> None:
         try:
