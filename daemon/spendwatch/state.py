@@ -11,8 +11,13 @@ from typing import NamedTuple
 
 from spendwatch.lean import on_demand
 
-# SQLAlchemy imports them for what we do not do with it: 25 ms of each command.
-with on_demand("asyncio", "iscoroutine"), on_demand("importlib.metadata"):
+# SQLAlchemy imports them for what we do not do with it: 30 ms of each command.
+with (
+    on_demand("asyncio", "iscoroutine"),
+    on_demand("importlib.metadata"),
+    on_demand("hashlib"),
+    on_demand("sqlalchemy.dialects.sqlite.aiosqlite"),
+):
     from spendwatch.store import alert_book, balance_book, health_book, ledger, outbox, source_memory
 
 # isort: split

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple, NewType
 
+from spendwatch.domain.digest import text_digest
 from spendwatch.domain.policy import Severity
 from spendwatch.domain.scope import AlertScope, BudgetScope, Portion
 
@@ -164,7 +164,7 @@ def alert_id(key: AlertKey, episode: int) -> AlertId:
     """Return the alert's identity, a hash of its content: the same key in the same episode is always the same alert."""
     scope = key.scope
     content = "\x1f".join((key.rule, scope.account, scope.text, key.threshold, key.period, str(episode), key.height))
-    return AlertId(hashlib.sha256(content.encode()).hexdigest()[:20])
+    return AlertId(text_digest(content)[:20])
 
 
 class Alert(NamedTuple):

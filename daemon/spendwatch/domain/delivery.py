@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
@@ -10,6 +9,7 @@ from enum import IntEnum, StrEnum
 from typing import NamedTuple, NewType
 
 from spendwatch.domain.alert import AlertId
+from spendwatch.domain.digest import text_digest
 from spendwatch.domain.health import ChannelHealth
 from spendwatch.domain.policy import ChannelName, Severity
 
@@ -225,7 +225,7 @@ class Silence(NamedTuple):
 
 def delivery_id(notification: NotificationId, channel: ChannelName, target: str) -> DeliveryId:
     """Return the delivery's identity, which is its content."""
-    return DeliveryId(hashlib.sha256(f"{notification}\x1f{channel}\x1f{target}".encode()).hexdigest()[:24])
+    return DeliveryId(text_digest(f"{notification}\x1f{channel}\x1f{target}")[:24])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

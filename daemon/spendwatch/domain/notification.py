@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -24,6 +23,7 @@ from spendwatch.domain.delivery import (
     Reason,
     delivery_id,
 )
+from spendwatch.domain.digest import text_digest
 from spendwatch.domain.discrepancy import Discrepancy
 from spendwatch.domain.failure import Failure
 from spendwatch.domain.forecast import Forecast, Runway
@@ -214,7 +214,7 @@ _told = attrgetter(*(field.name for field in fields(Notification)))
 
 def notification_id(alert: AlertId, reason: Reason, times_told: int) -> NotificationId:
     """Return the notification's identity, which is its content."""
-    return NotificationId(hashlib.sha256(f"{alert}\x1f{reason}\x1f{times_told}".encode()).hexdigest()[:24])
+    return NotificationId(text_digest(f"{alert}\x1f{reason}\x1f{times_told}")[:24])
 
 
 class Message(NamedTuple):

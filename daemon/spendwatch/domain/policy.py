@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -12,6 +11,7 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import NamedTuple, NewType, Protocol
 
+from spendwatch.domain.digest import text_digest
 from spendwatch.domain.money import EXACT, Currency, Money, plain
 from spendwatch.domain.period import PeriodKind
 from spendwatch.domain.scope import BudgetScope, Counts, Dimension, Match, dimension_of, value_of
@@ -156,7 +156,7 @@ class FinerBudget(NamedTuple):
         amounts = f"{self.budget}: {' '.join(str(one.share or one.amount) for one in self.thresholds)}"
         if not self.needs_detail:
             return amounts
-        picked = hashlib.sha256(repr((self.match, self.for_each, self.exceptions)).encode()).hexdigest()
+        picked = text_digest(repr((self.match, self.for_each, self.exceptions)))
         return f"{amounts} {picked[:16]}"
 
     def each(self, values: Iterable[str]) -> Iterator[tuple[str, Decimal | None]]:

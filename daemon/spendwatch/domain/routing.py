@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -14,6 +13,7 @@ from spendwatch.domain.alert import AlertId, AlertsKnown, AlertState, Rule
 from spendwatch.domain.causes import NO_CAUSES, NO_COURSE
 from spendwatch.domain.commodity import NOTHING_TO_FEAR
 from spendwatch.domain.delivery import LONGEST_QUIET, OPEN, Held, HoldReason, NotificationId, Reason, Route, Silence
+from spendwatch.domain.digest import text_digest
 from spendwatch.domain.notification import Facts, Message, Notification, notification_id
 from spendwatch.domain.policy import ChannelName, Policies
 from spendwatch.domain.review import Verdict
@@ -272,4 +272,4 @@ def in_short(facts: Facts) -> Facts:
 
 
 def _identity(*parts: str) -> NotificationId:
-    return NotificationId(hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:24])
+    return NotificationId(text_digest("\x1f".join(parts))[:24])

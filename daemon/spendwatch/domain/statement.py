@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple, NewType
 
 from spendwatch.domain.count import counted
+from spendwatch.domain.digest import text_digest
 from spendwatch.domain.money import Currency, Money
 from spendwatch.domain.period import BillingPeriod
 
@@ -264,7 +264,7 @@ class Statement:
         """
         covered = [f"{one.series.series} {one.series.period.label} {one.first} {one.last}" for one in self.coverage]
         meaning = (self.kind, self.series, *self.accounts, *map(str, self.parts), *covered)
-        return Digest(hashlib.sha256("\n".join((self.digest, *meaning)).encode()).hexdigest())
+        return Digest(text_digest("\n".join((self.digest, *meaning))))
 
     @property
     def months(self) -> frozenset[SeriesKey]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from decimal import Decimal
 from spendwatch.domain.alert import AlertId, AlertState, Rule
 from spendwatch.domain.causes import TELLING, splitting_of
 from spendwatch.domain.delivery import Cadence, NotificationId, Reason, Schedule
+from spendwatch.domain.digest import text_digest
 from spendwatch.domain.money import plain
 from spendwatch.domain.notification import Facts, Notification
 from spendwatch.domain.period import BillingPeriod, closes_at
@@ -69,7 +69,7 @@ class Reports:
                 at = schedule.latest(now, self.around.zone)
                 if at and now - at < LATE:
                     content = f"report\x1f{channel}\x1f{schedule.cadence}\x1f{at.isoformat()}"
-                    yield NotificationId(hashlib.sha256(content.encode()).hexdigest()[:24]), channel, schedule, at
+                    yield NotificationId(text_digest(content)[:24]), channel, schedule, at
 
     def _report(self, schedule: Schedule, at: datetime, now: datetime) -> Facts:
         zone, policies, is_monthly = self.around.zone, self.around.policies, schedule.cadence is Cadence.MONTHLY

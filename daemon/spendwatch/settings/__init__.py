@@ -116,6 +116,7 @@ def __getattr__(name: str) -> object:
         on_demand("importlib.metadata", "entry_points"),
         on_demand("dotenv", "dotenv_values"),
         on_demand("tempfile"),
+        on_demand("secrets"),
     ):
         from spendwatch.settings import loading, schema  # noqa: PLC0415 -- as said
 

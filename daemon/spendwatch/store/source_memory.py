@@ -5,7 +5,7 @@ They are part of the ledger's database, so that a ledger restored from a backup 
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from sqlalchemy import Connection, PrimaryKeyConstraint, Table, delete, select
@@ -100,7 +100,7 @@ def _remember(connection: Connection, source: SourceName, known: Mapping[str, st
 
 def _put_originals(connection: Connection, source: SourceName, kept: Collection[Original]) -> str:
     put_many(connection, original, ({"source": source, **one._asdict()} for one in kept), replace_the_old)
-    version = secrets.token_hex(8)
+    version = os.urandom(8).hex()
     _remember(connection, source, {_VERSION: version})
     return version
 
