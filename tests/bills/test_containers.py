@@ -25,8 +25,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spendwatch.bills.unpacking.containers import Opened, opened
-from spendwatch.bills.unpacking.file_types import recognised
+from spendwatch.bills.unpacking.containers import opened
+from spendwatch.bills.unpacking.file_types import Opened, recognised
 from spendwatch.bills.unpacking.limits import LIMITS, Limits, shown
 from spendwatch.bills.unpacking.zip_archive import ZipArchive
 from spendwatch.domain.errors import ReaderFailedError, UnreadableBillError

@@ -23,7 +23,8 @@ from hypothesis import strategies as st
 
 from bill_builder import AMOUNT, LINE_ID, LIST_COST, USAGE, a_bill, a_line
 from small_ledger import SmallLedger
-from spendwatch.bills.unpacking.containers import Opened, opened
+from spendwatch.bills.unpacking.containers import opened
+from spendwatch.bills.unpacking.file_types import Opened
 from spendwatch.bills.unpacking.limits import LIMITS, Limits
 from spendwatch.domain.errors import UnreadableBillError
 from xlsx_builder import a_spreadsheet, raw_parts, raw_spreadsheet, zipped

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from spendwatch.domain.errors import Refusal
 from spendwatch.domain.merging import Plan
 from spendwatch.domain.statement import DayKey, Digest, ReadingHints, Statement
 
 
-@dataclass(frozen=True, slots=True)
-class ReadRequest:
+class ReadRequest(NamedTuple):
     """Read a file, and hold its lines instead of those of the last one."""
 
     path: Path
@@ -26,8 +25,7 @@ class ReadRequest:
     hints: ReadingHints
 
 
-@dataclass(frozen=True, slots=True)
-class FindSharedRequest:
+class FindSharedRequest(NamedTuple):
     """Find the days of a plan that have a line in common with another day of their month."""
 
     plan: Plan
@@ -37,8 +35,7 @@ class FindSharedRequest:
     """How many bytes of that belong to each."""
 
 
-@dataclass(frozen=True, slots=True)
-class ResolveRequest:
+class ResolveRequest(NamedTuple):
     """Resolve days, and write roll-ups and fresh contents, which the bill has that is held, as files."""
 
     plan: Plan
@@ -47,8 +44,7 @@ class ResolveRequest:
     folder: Path
 
 
-@dataclass(frozen=True, slots=True)
-class ExportRequest:
+class ExportRequest(NamedTuple):
     """Write the lines of a day in the columns of FOCUS, or how much was used."""
 
     day: DayKey

@@ -24,7 +24,7 @@ from spendwatch.settings.json_schema import MAIN_SCHEMA, WORKSPACE_SCHEMA, json_
 
 MAIL, HOOK = "mail", "hook"
 PASSWORD, SIGNING_KEY = "secrets/smtp", "secrets/hook"
-_SECRET, ORDINARY = 0o600, 0o644
+_SECRET, _ORDINARY = 0o600, 0o644
 _KEY_BYTES = 32
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9._@-]*")
 _WORDS = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
@@ -97,9 +97,9 @@ class Draft(NamedTuple):
             why = f"   # {one.why}" if one.why else ""
             pinned = f"account: {_text(names[one.account])}\n" if one.account in names else ""
             text = f"workspace: {_text(one.workspace)}\nbudget: {plain(one.budget)}{why}\n{pinned}"
-            found[f"workspaces/{_file_name(one.workspace, taken)}.yaml"] = modeline(f"../{WORKSPACE_SCHEMA}") + text, ORDINARY
-        schemas = {name: (text, ORDINARY) for name, text in json_schemas().items()}
-        return {**found, **schemas, MAIN: (modeline(MAIN_SCHEMA) + self._main(), ORDINARY)}
+            found[f"workspaces/{_file_name(one.workspace, taken)}.yaml"] = modeline(f"../{WORKSPACE_SCHEMA}") + text, _ORDINARY
+        schemas = {name: (text, _ORDINARY) for name, text in json_schemas().items()}
+        return {**found, **schemas, MAIN: (modeline(MAIN_SCHEMA) + self._main(), _ORDINARY)}
 
     def _main(self) -> str:
         lines = ["# Written by `spendwatch init`. Without options it writes a commented example with more keys.", "accounts:"]

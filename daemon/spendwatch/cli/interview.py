@@ -64,27 +64,26 @@ def workspace_budget(text: str, option: str = "") -> tuple[str, Decimal]:
     return valid(WorkspaceText, workspace.strip(), option), valid(Budget, budget.strip(), option)
 
 
+@dataclass(slots=True, eq=False)
 class Interview:
     """Completes what the options and the bills say; without a terminal, it collects what is missing instead of asking."""
 
-    def __init__(self, given: Given, found: Discovery | None, *, asks: bool) -> None:
-        """Ask nothing yet."""
-        self._given = given
-        self._found = found
-        self._asks = asks
-        self._budgets: dict[str, Decimal] = {}
-        """Of accounts as a whole, by id."""
-        self.missing: list[str] = []
-        """The options that are needed."""
+    given: Given
+    found: Discovery | None
+    asks: bool = field(kw_only=True)
+    missing: list[str] = field(default_factory=list, init=False)
+    """The options that are needed."""
+    _budgets: dict[str, Decimal] = field(default_factory=dict, init=False)
+    """Of accounts as a whole, by id."""
 
     def draft(self) -> Draft:
         """Return what is to be written; if `missing` is not empty, it is not complete."""
-        given, found = self._given, self._found
+        given, found = self.given, self.found
         accounts, workspaces = self._from_bills(found) if found else self._from_options()
         to = self._recipients()
         named = dict(self._named(accounts, to[0] if to else ""))
         mail, password = self._mail(to) if to else (None, "")
-        if not to and not given.webhook and not self._asks:
+        if not to and not given.webhook and not self.asks:
             self.missing.insert(0, "--email ADDRESS with --smtp HOST:PORT, or --webhook URL")
         nameless = given.account or "" if len(accounts) > 1 else ""
         products = found.products if found else (MODEL_STUDIO,)
@@ -112,7 +111,7 @@ class Interview:
 
     def _ask(self, option: str, text: str, suggestion: str, parse: Callable[[str], Any]) -> Any:  # noqa: ANN401 -- as parsed
         """Return the answer, or the suggestion where nothing is asked; without either, the option is missing."""
-        if self._asks:
+        if self.asks:
             return click.prompt(text, default=suggestion or None, value_proc=parse)
         if suggestion:
             return parse(suggestion)
@@ -123,7 +122,7 @@ class Interview:
 
     def _from_bills(self, found: Discovery) -> tuple[Sequence[FoundAccount], Sequence[WorkspaceDraft]]:
         """Show what the bills contain, and return it with budgets."""
-        given, workspaces = self._given, list[WorkspaceDraft]()
+        given, workspaces = self.given, list[WorkspaceDraft]()
         meant = [one for one in found.accounts if given.account in {None, one.account}]
         if (given.site or given.currency or given.name) and len(meant) != 1:
             refuse("name with --account the account of these bills that --site, --currency and --name are for")
@@ -153,7 +152,7 @@ class Interview:
 
     def _from_options(self) -> tuple[Sequence[FoundAccount], Sequence[WorkspaceDraft]]:
         """Return the account and the workspaces that the options name."""
-        given = self._given
+        given = self.given
         account = given.account or self._ask(
             "--account ID, or --from FILE...", "Account id", "", lambda text: valid(AccountIdText, text)
         )
@@ -171,7 +170,7 @@ class Interview:
         """Yield the accounts with their names: given, answered or suggested; each has its own."""
         domain, is_only = address.rpartition("@")[2], len(accounts) == 1
         company = domain.partition(".")[0] if is_only and domain not in PUBLIC_DOMAINS else ""
-        taken = {(self._given.name or "").lower()}
+        taken = {(self.given.name or "").lower()}
 
         def new(text: str) -> str:
             if text.lower() in taken:
@@ -183,7 +182,7 @@ class Interview:
             is_name = _COMPANY.fullmatch(one.account) and not one.account.isdecimal()
             usual = str(one.account) if is_name else f"account-{ending}"
             names = (company if _COMPANY.fullmatch(company) else usual, usual, f"{usual}-{len(taken) + 1}")
-            name = self._given.name if is_only or one.account == self._given.account else None
+            name = self.given.name if is_only or one.account == self.given.account else None
             suggestion = next(name for name in names if name.lower() not in taken)
             text = f"A name for account {one.account}"
             name = name or str(self._ask("--name NAME", text, suggestion, new))
@@ -193,8 +192,8 @@ class Interview:
     # --- mail
 
     def _recipients(self) -> Sequence[str]:
-        given = self._given
-        if not given.emails and self._asks and not given.webhook:
+        given = self.given
+        if not given.emails and self.asks and not given.webhook:
             text = "\nMail addresses for alerts (empty: none)"
             found: Sequence[str] = click.prompt(text, default="", show_default=False, value_proc=_addresses)
             return found
@@ -204,20 +203,20 @@ class Interview:
 
     def _mail(self, to: Sequence[str]) -> tuple[EmailConfig | None, str]:
         """Return how mail is sent to them, and the password."""
-        given, suggestion = self._given, "" if self._given.smtp else guess(to[0].rpartition("@")[2])
+        given, suggestion = self.given, "" if self.given.smtp else guess(to[0].rpartition("@")[2])
         server = _server(given.smtp) if given.smtp else self._ask("--smtp HOST:PORT", "Mail server", suggestion, _server)
         if not server:
             return None, ""
         host, port = server
         user, password = given.user, given.password
-        if user is None and self._asks:
+        if user is None and self.asks:
             usual = _NO_USER if security_of(host, port) is Security.NONE else to[0]
             user = str(click.prompt(f"User of {host} ({_NO_USER}: none)", default=usual)).strip()
         elif user is None and (password is not None or not given.smtp):
             user = to[0]
         if user in {None, _NO_USER}:
             return _mail_config(host, port, None, to), ""
-        if password is None and self._asks:
+        if password is None and self.asks:
             text = "Password (Gmail, QQ Mail, 163, ...: an app password or authorization code)"
             password = str(click.prompt(text, hide_input=True))
         elif password is None:

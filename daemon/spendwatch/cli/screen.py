@@ -226,9 +226,14 @@ def _can_draw(screen: Console) -> bool:
 
 def marked(word: str, screen: Console, text: str = "") -> str:
     """Return the text behind the mark and in the colour of this severity or state; its own word, unless another is given."""
-    marks, colour = _MARKS if _can_draw(screen) else _PLAIN_MARKS, COLOURS.get(word)
-    shown = f"{marks[word]} {text or word}" if word in marks else text
-    return f"[{colour}]{shown}[/]" if colour else shown
+    marks = _MARKS if _can_draw(screen) else _PLAIN_MARKS
+    return coloured(word, f"{marks[word]} {text or word}" if word in marks else text)
+
+
+def coloured(word: str, text: str) -> str:
+    """Return the text in the colour of this severity or state."""
+    colour = COLOURS.get(word)
+    return f"[{colour}]{text}[/]" if colour else text
 
 
 def flow(screen: Console, parts: Iterable[str], *, gap: str = "   ", indent: str = "  ") -> Text:

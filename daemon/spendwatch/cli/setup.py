@@ -85,8 +85,7 @@ def init(
 
 
 def _write_example(folder: Path) -> Exit:
-    from spendwatch.cli.drafting import ORDINARY, written  # noqa: PLC0415 -- pydantic costs 0.1 s
-    from spendwatch.settings.json_schema import json_schemas  # noqa: PLC0415 -- the same
+    from spendwatch.settings.json_schema import json_schemas  # noqa: PLC0415 -- pydantic costs 0.1 s
 
     templates = resources.files("spendwatch.cli").joinpath("templates")
     files = {target: templates.joinpath(name).read_text(encoding="utf-8") for name, target in _FILES} | dict(json_schemas())
@@ -94,8 +93,11 @@ def _write_example(folder: Path) -> Exit:
     if there:
         click.echo(f"{folder / there[0]} already exists; nothing was written. Use another folder, or edit that file.", err=True)
         return Exit.CONFIG
-    with written(folder, {target: (text, ORDINARY) for target, text in files.items()}):
-        for target in files:
-            click.echo(f"wrote {folder / target}")
+    for target, text in files.items():
+        path = folder / target
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        click.echo(f"wrote {path}")
+    (folder / "inbox").mkdir(exist_ok=True)
     click.echo(_NEXT.format(folder=folder))
     return Exit.DONE

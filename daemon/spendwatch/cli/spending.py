@@ -9,7 +9,7 @@ from typing import NamedTuple
 from rich.console import Console
 
 from spendwatch.cli.outlook import forecast_cell
-from spendwatch.cli.screen import COLOURS, Rows, bar, clean, marked, table
+from spendwatch.cli.screen import COLOURS, Rows, bar, clean, coloured, marked, table
 from spendwatch.domain.count import counted
 from spendwatch.domain.money import Money, percent, share_of, shown
 from spendwatch.domain.statement import UNASSIGNED
@@ -153,7 +153,7 @@ def _row(workspace: str, name: str, one: _Line, screen: Console) -> _Row:
         "name": clean(name),
         "spent": shown(one.spend.amount),
         "budget": shown(one.budget.amount) if one.budget else _NO_BUDGET,
-        "used": _coloured(mark, percent(one.used)) if one.used is not None else "",
+        "used": coloured(mark, percent(one.used)) if one.used is not None else "",
         "forecast": forecast_cell(one.forecast),
         "about": forecast_cell(one.forecast).partition(" ")[0],
     }
@@ -165,11 +165,6 @@ def _row(workspace: str, name: str, one: _Line, screen: Console) -> _Row:
 
 def _state(mark: BudgetState, screen: Console) -> str:
     return "" if mark is BudgetState.NONE else marked(mark.value, screen)
-
-
-def _coloured(mark: BudgetState, text: str) -> str:
-    colour = COLOURS.get(mark.value)
-    return f"[{colour}]{text}[/]" if colour else text
 
 
 def _bar(one: _Line | None, length: int, screen: Console) -> str:

@@ -70,14 +70,12 @@ def examine(place: Path, outside: Outside | None = None, *, with_secrets: bool =
     return Examined(found.complete(), found.layers, found.files, said)
 
 
-def load_usable(
-    place: Path, outside: Outside | None = None, *, with_secrets: bool = False
-) -> tuple[Settings, tuple[ConfigMistake, ...]]:
+def load_usable(place: Path, *, with_secrets: bool = False) -> tuple[Settings, tuple[ConfigMistake, ...]]:
     """Read it for a command that only looks: workspace files with mistakes are left out, and the mistakes returned.
 
     A mistake in `spendwatch.yaml` still raises `ConfigError`.
     """
-    found = _read(place, outside or Outside(), {}, with_secrets=with_secrets)
+    found = _read(place, Outside(), {}, with_secrets=with_secrets)
     return found.complete(), found.mistakes
 
 

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from spendwatch.domain.delivery import DeliveryState
 from spendwatch.domain.errors import printable
 from spendwatch.domain.period import BillingPeriod, parse_day
+from spendwatch.fields import refuse
 from spendwatch.jobs.spend_report import COLUMNS, columns_of, filter_of
 
 _LONGEST = 300
@@ -50,16 +51,16 @@ def query_of(given: QueryParams, parameters: Sequence[Parameter]) -> Query:
     for name, text in given.multi_items():
         one = known.get(name)
         if one is None:
-            _refuse(f"there is no parameter {printable(name)}; known are {', '.join(known) or 'none'}")
+            _bad_request(f"there is no parameter {printable(name)}; known are {', '.join(known) or 'none'}")
         if name in seen and not one.is_repeatable:
-            _refuse(f"{name}: given twice")
+            _bad_request(f"{name}: given twice")
         seen.add(name)
         try:
             if len(text) > _LONGEST:
-                _refuse(f"{name}: longer than {_LONGEST} characters")
+                _bad_request(f"{name}: longer than {_LONGEST} characters")
             value = one.parse(text)
         except ValueError as error:
-            _refuse(f"{name}: {error}")
+            _bad_request(f"{name}: {error}")
         before = found[name]
         found[name] = (*before, value) if one.is_repeatable and isinstance(before, tuple) else value
     return found
@@ -70,22 +71,20 @@ def end_of(query: Query) -> int:
     return int(query["offset"]) + int(query["limit"]) + 1
 
 
-def _refuse(why: str) -> NoReturn:
+def _bad_request(why: str) -> NoReturn:
     raise HTTPException(HTTPStatus.BAD_REQUEST, why)
 
 
 def _flag(text: str) -> bool:
     if text not in {"true", "false"}:
-        msg = f"must be true or false, not {printable(text)}"
-        raise ValueError(msg)
+        refuse(f"must be true or false, not {printable(text)}")
     return text == "true"
 
 
 def _number(name: str, least: int, most: int, what: str, default: int) -> Parameter:
     def parse(text: str) -> int:
         if not (text.isascii() and text.isdigit()) or len(text) > len(str(most)) or not least <= int(text) <= most:
-            msg = f"must be a number from {least} to {most}, not {printable(text)}"
-            raise ValueError(msg)
+            refuse(f"must be a number from {least} to {most}, not {printable(text)}")
         return int(text)
 
     return Parameter(name, parse, {"type": "integer", "minimum": least, "maximum": most}, what, default)
@@ -94,8 +93,7 @@ def _number(name: str, least: int, most: int, what: str, default: int) -> Parame
 def _choice(name: str, known: Sequence[str], what: str, default: str | None = None) -> Parameter:
     def parse(text: str) -> str:
         if text not in known:
-            msg = f"not known: {printable(text)}; one of {', '.join(known)}"
-            raise ValueError(msg)
+            refuse(f"not known: {printable(text)}; one of {', '.join(known)}")
         return known[known.index(text)]
 
     return Parameter(name, parse, {"type": "string", "enum": list(map(str, known))}, what, default)

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from spendwatch.connection import Auth
 from spendwatch.domain.errors import ConfigError
 from spendwatch.domain.policy import BalancePolicy, Threshold
 from spendwatch.settings import Outside, Settings, load, reload
 from spendwatch.settings.optional_parts import ApiBalancePart, FileBalancePart, UrlBalancePart
 from spendwatch.settings.resolve import BalanceSettings
 from spendwatch.sources.provider.credentials_settings import Provider
-from spendwatch.sources.url.settings import Auth
 
 MAIN = """\
 accounts:

@@ -12,6 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from servers_http import Fault, HttpSink, Reply
+from spendwatch.connection import Auth
 from spendwatch.domain.balance_reading import Origin
 from spendwatch.domain.errors import BalanceUnavailableError
 from spendwatch.domain.failure import Failure
@@ -19,7 +20,7 @@ from spendwatch.domain.money import Currency, Money
 from spendwatch.domain.statement import AccountId
 from spendwatch.outgoing import Outgoing
 from spendwatch.sources.balances.url import UrlBalance
-from spendwatch.sources.url.settings import Auth, UrlAccess
+from spendwatch.sources.url.settings import UrlAccess
 
 pytestmark = pytest.mark.anyio
 

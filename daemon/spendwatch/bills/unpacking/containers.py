@@ -21,8 +21,6 @@ from spendwatch.bills.unpacking.workbook import WORKBOOK
 from spendwatch.bills.unpacking.zip_archive import PIECE, ZipArchive
 from spendwatch.domain.errors import Refusal, UnreadableBillError, printable
 
-__all__ = ["Opened", "Part", "opened"]
-
 _OTHER_OFFICE = {
     "xl/workbook.bin": "a binary Excel workbook (.xlsb)",
     "content.xml": "an OpenDocument file",

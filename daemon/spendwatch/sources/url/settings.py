@@ -9,11 +9,9 @@ from urllib.parse import urlsplit
 
 from pydantic import ConfigDict, Field, model_validator
 
-from spendwatch.connection import Auth, AuthorizedConnection
+from spendwatch.connection import AuthorizedConnection
 from spendwatch.fields import PositiveDuration, show_defaults_as_written
 from spendwatch.sources.shared_settings import DownloadedConfig
-
-__all__ = ["Auth", "PagingKind", "UrlAccess", "UrlConfig"]
 
 _SAME = {"secret_file": "auth_file", "secret": "auth_secret"}
 
