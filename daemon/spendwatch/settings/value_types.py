@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from datetime import timedelta
 from decimal import Decimal
@@ -261,13 +262,8 @@ def _network(text: str) -> Network:
 
 
 def repeated(items: Iterable[H]) -> H | None:
-    """Return the first that was there before."""
-    seen: set[H] = set()
-    for item in items:
-        if item in seen:
-            return item
-        seen.add(item)
-    return None
+    """Return the first that is there again."""
+    return next((item for item, times in Counter(items).items() if times > 1), None)
 
 
 def _shown(item: object) -> str:

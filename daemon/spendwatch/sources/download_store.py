@@ -45,7 +45,6 @@ _TENTH = 10
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _OURS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOOK_EVERY = 16 << 20
-_PIECE = 1 << 20
 _FOLDERS = ("", "incoming", "pending", "originals", *(f"originals/{shelf}" for shelf in Shelf))
 _RESUMED = "resumed.download"
 _PART = "part"
@@ -102,10 +101,8 @@ class Incoming:
 
     def digest(self) -> str:
         """Return the SHA-256 of all that was written."""
-        sum_ = hashlib.sha256()
-        for offset in range(0, self.size, _PIECE):
-            sum_.update(self.read(_PIECE, offset))
-        return sum_.hexdigest()
+        with self.path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
 
     def store(self) -> None:
         """Make sure that a power cut does not take back what was written."""

@@ -110,13 +110,6 @@ async def _listening(web: WebPart) -> socket.socket:
 
 
 def _bound(web: WebPart) -> socket.socket:
-    family, kind, number, _, address = socket.getaddrinfo(web.host, web.port, type=socket.SOCK_STREAM)[0]
-    listener = socket.socket(family, kind, number)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(_BACKLOG)
-    except OSError:
-        listener.close()
-        raise
-    return listener
+    family, *_, address = socket.getaddrinfo(web.host, web.port, type=socket.SOCK_STREAM)[0]
+    takes_both = family == socket.AF_INET6 and socket.has_dualstack_ipv6()
+    return socket.create_server(address, family=family, backlog=_BACKLOG, dualstack_ipv6=takes_both)

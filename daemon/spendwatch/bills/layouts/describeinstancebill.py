@@ -6,33 +6,38 @@ from spendwatch.bills.layouts.charges import ENGLISH
 from spendwatch.bills.layouts.layout import Field, Layout
 from spendwatch.domain.statement import Kind, TaxBasis
 
+API_COLUMNS = {
+    Field.ACCOUNT: ("AccountID",),
+    Field.PERIOD: ("BillingCycle",),
+    Field.CHARGE: ("Item",),
+    Field.TRADE: ("SubscriptionType",),
+    Field.PRODUCT: ("ProductCode",),
+    Field.SERVICE: ("ProductName",),
+    Field.REGION: ("Region",),
+    Field.CURRENCY: ("Currency",),
+    Field.LIST_COST: ("PretaxGrossAmount",),
+    Field.BILLED_COST: ("PretaxAmount",),
+    Field.OUTSTANDING: ("OutstandingAmount",),
+    Field.PAID_IN_CASH: ("PaymentAmount",),
+    Field.PAID_BY_VOUCHER: ("DeductedByCashCoupons",),
+    Field.PAID_BY_CARD: ("DeductedByPrepaidCard",),
+}
+"""What answers of the API have in common with the pushes of instance details in English."""
+
 DESCRIBE_INSTANCE_BILL = Layout(
     name="describeinstancebill",
     kind=Kind.UPSERT,
     tax_basis=TaxBasis.EXCLUDED,
     columns={
-        Field.ACCOUNT: ("AccountID",),
+        **API_COLUMNS,
         Field.OWNER: ("BillAccountID", "OwnerID"),
-        Field.PERIOD: ("BillingCycle",),
         Field.DAY: ("BillingDate",),
-        Field.CHARGE: ("Item",),
-        Field.TRADE: ("SubscriptionType",),
-        Field.PRODUCT: ("ProductCode",),
-        Field.SERVICE: ("ProductName",),
         Field.COMMODITY: ("CommodityCode", "ProductType"),
         Field.ITEM: ("BillingItemCode",),
         Field.ITEM_NAME: ("BillingItem",),
         Field.INSTANCE: ("InstanceID",),
-        Field.REGION: ("Region",),
         Field.USAGE: ("Usage",),
         Field.UNIT: ("UsageUnit",),
-        Field.CURRENCY: ("Currency",),
-        Field.LIST_COST: ("PretaxGrossAmount",),
-        Field.BILLED_COST: ("PretaxAmount",),
-        Field.OUTSTANDING: ("OutstandingAmount",),
-        Field.PAID_IN_CASH: ("PaymentAmount",),
-        Field.PAID_BY_VOUCHER: ("DeductedByCashCoupons",),
-        Field.PAID_BY_CARD: ("DeductedByPrepaidCard",),
         Field.PAID_BY_REFUND: ("AdjustAmount",),
         Field.TAGS: ("Tag",),
     },

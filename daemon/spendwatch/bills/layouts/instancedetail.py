@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from spendwatch.bills.layouts.charges import CHINESE, ENGLISH
+from spendwatch.bills.layouts.describeinstancebill import API_COLUMNS
 from spendwatch.bills.layouts.layout import Field, Layout
 from spendwatch.domain.statement import Kind, TaxBasis
 
@@ -44,27 +45,14 @@ INSTANCE_DETAIL_ENGLISH = Layout(
     kind=Kind.UPSERT,
     tax_basis=TaxBasis.EXCLUDED,
     columns={
+        **API_COLUMNS,
         Field.RECORD: ("RecordID",),
-        Field.ACCOUNT: ("AccountID",),
         Field.OWNER: ("OwnerID",),
-        Field.PERIOD: ("BillingCycle",),
         Field.TIME: ("PaymentTime",),
         Field.STARTS: ("UsageStartTime",),
         Field.ENDS: ("UsageEndTime",),
-        Field.CHARGE: ("Item",),
-        Field.TRADE: ("SubscriptionType",),
-        Field.PRODUCT: ("ProductCode",),
-        Field.SERVICE: ("ProductName",),
         Field.COMMODITY: ("ProductType",),
         Field.INSTANCE: ("InstanceID", "Instance ID (Billing Granularity)", "Asset/Resource Instance ID"),
-        Field.REGION: ("Region",),
-        Field.CURRENCY: ("Currency",),
-        Field.LIST_COST: ("PretaxGrossAmount",),
-        Field.BILLED_COST: ("PretaxAmount",),
-        Field.OUTSTANDING: ("OutstandingAmount",),
-        Field.PAID_IN_CASH: ("PaymentAmount",),
-        Field.PAID_BY_VOUCHER: ("DeductedByCashCoupons",),
-        Field.PAID_BY_CARD: ("DeductedByPrepaidCard",),
         Field.TAGS: ("Tag", "Instance Tag"),
     },
     signature=((Field.PERIOD,), (Field.BILLED_COST,)),
