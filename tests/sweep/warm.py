@@ -15,6 +15,7 @@ import ctypes
 import gc
 import os
 import signal
+import struct
 import sys
 from collections.abc import Coroutine, Mapping
 from datetime import UTC, datetime
@@ -42,11 +43,14 @@ from store_builders import alert, matter, notification
 
 READERS = ("finops@example.com", "lead@example.com")
 NOW = datetime(2026, 9, 16, 12, tzinfo=UTC)
-_TRACEME, _SYSCALL, _SETOPTIONS = 0, 24, 0x4200
-_SYSGOOD, _FORK, _VFORK, _CLONE, _EXITKILL = 1, 2, 4, 8, 0x100000
+_TRACEME, _CONTINUE, _SETOPTIONS = 0, 7, 0x4200
+_FORK, _VFORK, _CLONE, _SECCOMP, _EXITKILL = 2, 4, 8, 0x80, 0x100000
 _ALL = 0x40000000
 """Threads, too."""
-_AT_CALL = signal.SIGTRAP | 0x80
+_AT_CALL = 7 << 8 | signal.SIGTRAP
+_NO_NEW_PRIVILEGES, _SET_SECCOMP, _FILTER = 38, 22, 2
+_STOP_AT_EVERY_CALL = struct.pack("HBBI", 6, 0, 0, 0x7FF00000)
+"""The filter, of one instruction: return "ask the tracer". So a call stops once, and not again when it is done."""
 _PEEK, _POKE, _NUMBER, _RESULT = 3, 6, 15 * 8, 10 * 8
 """Where a call's number and its result stand on x86-64."""
 _WRITES = {18, 74, 75, 77}
@@ -54,6 +58,7 @@ _WRITES = {18, 74, 75, 77}
 UNAVAILABLE = 75
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.ptrace.argtypes = (ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p)
+_libc.prctl.argtypes = (ctypes.c_int, ctypes.c_ulong, ctypes.c_void_p, ctypes.c_ulong, ctypes.c_ulong)
 
 
 def channels(mail: int, hook: int, chat: int) -> Mapping[ChannelName, Channel]:
@@ -96,34 +101,41 @@ def cycle(place: str, ways: Mapping[ChannelName, Channel], label: str) -> None:
     database.close()
 
 
+def be_traced() -> None:
+    """Let the parent stop this process and its threads at each system call."""
+    _libc.ptrace(_TRACEME, 0, None, None)
+    os.kill(os.getpid(), signal.SIGSTOP)
+    program = ctypes.create_string_buffer(_STOP_AT_EVERY_CALL)
+    told = ctypes.create_string_buffer(struct.pack("HxxxxxxP", 1, ctypes.addressof(program)))
+    _libc.prctl(_NO_NEW_PRIVILEGES, 1, None, 0, 0)
+    if _libc.prctl(_SET_SECCOMP, _FILTER, told, 0, 0):
+        raise OSError(ctypes.get_errno(), "no system call can be watched here")
+
+
 def traced(child: int, at: int, error: int) -> tuple[int, int]:
     """Let the child go on from call to call, and kill it at that one, or let it fail; return how many, and how it ended."""
     os.waitpid(child, _ALL)
-    _libc.ptrace(_SETOPTIONS, child, None, _SYSGOOD | _FORK | _VFORK | _CLONE | _EXITKILL)
-    _libc.ptrace(_SYSCALL, child, None, None)
-    calls, inside, failing = 0, set[int](), 0
+    _libc.ptrace(_SETOPTIONS, child, None, _FORK | _VFORK | _CLONE | _SECCOMP | _EXITKILL)
+    _libc.ptrace(_CONTINUE, child, None, None)
+    calls = 0
     while True:
         thread, status = os.waitpid(-1, _ALL)
         if os.WIFEXITED(status) or os.WIFSIGNALED(status):
             if thread == child:
                 return calls, os.waitstatus_to_exitcode(status)
             continue
-        number = 0
-        if (stopped := os.WSTOPSIG(status)) == _AT_CALL:
-            inside ^= {thread}
-            if thread == failing:
-                _libc.ptrace(_POKE, thread, _RESULT, -error)
-                failing = 0
-            if thread in inside and (not error or _libc.ptrace(_PEEK, thread, _NUMBER, None) in _WRITES):
+        number, stopped = 0, os.WSTOPSIG(status)
+        if status >> 8 == _AT_CALL:
+            if not error or _libc.ptrace(_PEEK, thread, _NUMBER, None) in _WRITES:
                 calls += 1
                 if calls == at and not error:
                     os.kill(child, signal.SIGKILL)
                 elif calls == at:
                     _libc.ptrace(_POKE, thread, _NUMBER, -1)
-                    failing = thread
+                    _libc.ptrace(_POKE, thread, _RESULT, -error)
         elif not status >> 16 and stopped not in {signal.SIGSTOP, signal.SIGTRAP}:
             number = stopped
-        _libc.ptrace(_SYSCALL, thread, None, number)
+        _libc.ptrace(_CONTINUE, thread, None, number)
 
 
 def main() -> None:
@@ -136,8 +148,7 @@ def main() -> None:
         number, label, error = line.split()
         if (child := os.fork()) == 0:
             if int(number):
-                _libc.ptrace(_TRACEME, 0, None, None)
-                os.kill(os.getpid(), signal.SIGSTOP)
+                be_traced()
             os._exit(_ended(place, ways, label))
         print(*(traced(child, int(number), int(error)) if int(number) else os.waitpid(child, 0)), flush=True)
 
