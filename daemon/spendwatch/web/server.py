@@ -75,7 +75,7 @@ async def _serve(page: ASGIApp, web: WebPart) -> None:
         page,
         http=_Protocol,
         log_config=None,
-        log_level="warning",
+        log_level="error",  # it warns of each request that is malformed or one too many: strangers would fill the log
         access_log=False,
         lifespan="off",
         ws="none",
